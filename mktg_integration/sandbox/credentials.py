@@ -50,7 +50,7 @@ class Credentials:
     convertloop: ConvertLoopCredentials = field(default_factory=ConvertLoopCredentials)
 
     def add_from_environment(self, environ: Mapping[str, str]) -> list[str]:
-        """Let in what a site's environment names too, and tell which variables were used (never their values)."""
+        """Let in what a site's environment names too; answers the names of the variables used, never values."""
         used: list[str] = []
 
         def read(name: str) -> str:
