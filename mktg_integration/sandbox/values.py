@@ -15,7 +15,7 @@ _EMAIL = re.compile(
     r"(?:\.[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?)+"
 )
 # Errors of pydantic that mean a key or a type the document does not have, not merely a bad value.
-_SHAPE_ERRORS = ("extra_forbidden", "_type", "missing")
+_SHAPE_ERRORS = ("extra_forbidden", "_type")
 
 
 def is_email(text: str) -> bool:

@@ -1,0 +1,369 @@
+"""The contract: what a provider says of itself, and the plain values that pass between it and the engines.
+
+A provider knows no ORM and no Django settings. It turns people into a plan of calls (pure), a call into one HTTP
+request, and an answer into records. The push engine works in rounds: plan, execute, fold the answers into the people
+(``Person.told``), plan again, until the plan is empty. So a call that needs an earlier answer (an id, whether a contact
+was new) is simply planned in the next round.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from typing import Any, ClassVar, Generic, TypeVar
+
+from mktg_integration.exceptions import UnsupportedError
+from mktg_integration.http import RateLimiter, TokenSource
+from mktg_integration.profile import ConsentStatus, Profile
+from mktg_integration.records import ContactRecord, ContactStatus, CustomFieldRecord, Record, TagRecord
+
+JSON = Any
+
+
+# What a connection is, to a provider
+
+
+@dataclass(frozen=True, kw_only=True)
+class Account:
+    """What a provider needs to know of one connection. ``credentials`` never leave it but in a request's headers."""
+
+    name: str
+    base_url: str
+    credentials: Mapping[str, str] = field(repr=False)
+    options: Mapping[str, JSON]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Capability:
+    """One thing that a provider can or cannot do, for the doctor and the docs."""
+
+    name: str
+    supported: bool
+    note: str = ""
+
+
+class Verb(StrEnum):
+    """The vocabulary of ``shortcuts``; a provider lists those that it can do."""
+
+    SYNC = "sync_user"
+    TAG = "add_tag"
+    UNTAG = "remove_tag"
+    SUBSCRIBE = "subscribe"
+    UNSUBSCRIBE = "unsubscribe"
+    TRACK = "track"
+    PURCHASE = "record_purchase"
+    FORGET = "forget"
+
+
+# A person, as a plan sees one
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Snapshot:
+    """One person in a service's normal form: what is wanted there, or what was last sent.
+
+    ``values`` and ``company`` are keyed and formed as the service stores them, empty as ``None``.
+    ``tags`` are names as the service compares them. ``evidence`` is the digest of the consent's evidence.
+    """
+
+    email: str
+    values: Mapping[str, JSON] = field(default_factory=dict)
+    company: Mapping[str, JSON] = field(default_factory=dict)
+    tags: frozenset[str] = frozenset()
+    consent: ConsentStatus = ConsentStatus.UNKNOWN
+    evidence: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Patch:
+    """What one call tells a service of one person; folded into ``Person.sent`` once the service has taken it."""
+
+    email: str | None = None
+    values: Mapping[str, JSON] = field(default_factory=dict)
+    company: Mapping[str, JSON] = field(default_factory=dict)
+    tags_added: frozenset[str] = frozenset()
+    tags_removed: frozenset[str] = frozenset()
+    consent: ConsentStatus | None = None
+    evidence: str = ""
+    status: ContactStatus | None = None
+    """The contact's status once the service has taken the call, where its answer does not say."""
+
+
+class Intent(StrEnum):
+    """Why a person is in a plan."""
+
+    SYNC = "sync"
+    """Bring the service to what is wanted."""
+    WITHDRAW = "withdraw"
+    """The mapping turned None: take our tags away and say nothing more."""
+    LEAVE = "leave"
+    """The user is gone: unsubscribe, take our tags away."""
+    FORGET = "forget"
+    """Erase the contact at the service."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Person:
+    """One person at one connection: all that a plan may look at.
+
+    ``key`` is the outbox's subject. ``wanted`` is set where the intent is SYNC. ``explicit`` says that the wanted
+    consent comes of an explicit ``subscribe()``, the one act that may bring a contact back, once per evidence.
+    ``sent`` is what was last sent, ``owned_tags`` the tags that we added, ``drop_tags`` those that ``remove_tag()``
+    takes away whoever added them. ``known`` is what the service last told, ``known_tags`` its tags (None: not read).
+    ``absent`` means looked for and not there. ``taken`` means that the wanted address belongs to another contact.
+    ``fresh`` means that our own call created the contact, so no one can have opted out there.
+    ``email`` is the address to look for where the person is not known by id.
+    """
+
+    key: str
+    email: str
+    intent: Intent = Intent.SYNC
+    wanted: Snapshot | None = None
+    explicit: bool = False
+    sent: Snapshot | None = None
+    owned_tags: frozenset[str] = frozenset()
+    drop_tags: frozenset[str] = frozenset()
+    known: ContactRecord | None = None
+    known_tags: frozenset[str] | None = None
+    absent: bool = False
+    taken: bool = False
+    fresh: bool = False
+    notes: tuple[str, ...] = ()
+
+    def told(self, patch: Patch, result: Result) -> Person:
+        """This person after the service has taken ``patch`` and answered ``result`` (a DONE one)."""
+        sent = self.sent or Snapshot(email=self.email)
+        tags = (sent.tags | patch.tags_added) - patch.tags_removed
+        sent = replace(
+            sent,
+            email=patch.email or sent.email,
+            values={**sent.values, **patch.values},
+            company={**sent.company, **patch.company},
+            tags=tags,
+            consent=sent.consent if patch.consent is None else patch.consent,
+            evidence=patch.evidence or sent.evidence,
+        )
+        carries = patch != Patch() or self.sent is not None
+        before = self.known_tags or frozenset()
+        already = before if result.had_tags is None else before | result.had_tags
+        owned = (self.owned_tags | (patch.tags_added - already)) - patch.tags_removed
+        known = result.record or self.known
+        if known is not None and result.record is None:
+            known = replace(
+                known,
+                email=patch.email or known.email,
+                values={**known.values, **patch.values},
+                company={**known.company, **patch.company},
+            )
+        elif known is not None and self.known is not None and known.remote_id == self.known.remote_id:
+            status = self.known.status if known.status is ContactStatus.UNREAD else known.status
+            known = replace(known, status=status, values={**self.known.values, **patch.values, **known.values})
+        elif known is not None:
+            known = replace(known, values={**patch.values, **known.values})
+        if known is not None and patch.status is not None:
+            known = replace(known, status=patch.status)
+        known_tags = self.known_tags
+        if known_tags is not None or patch.tags_added:
+            known_tags = (before | patch.tags_added) - patch.tags_removed
+        if result.tags is not None:
+            known_tags = result.tags
+        return replace(
+            self,
+            sent=sent if carries else None,
+            owned_tags=owned,
+            drop_tags=self.drop_tags - patch.tags_removed,
+            known=known,
+            known_tags=known_tags,
+            absent=False if known is not None else self.absent,
+            taken=self.taken and patch.email is None and result.record is None,
+            fresh=self.fresh or result.created is True,
+        )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Catalogue:
+    """The tags and custom fields that the account is known to have, by the name or key in normal form."""
+
+    tags: Mapping[str, TagRecord] = field(default_factory=dict)
+    fields: Mapping[str, CustomFieldRecord] = field(default_factory=dict)
+
+
+# A plan, and what comes back
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Call:
+    """One HTTP request to be made. ``items`` is what it carries of each person, by ``Person.key``.
+
+    ``operation`` names the provider's method, ``common`` what is said once for all items. A call without items is
+    about the account (a tag to create). ``urgent`` calls (unsubscribe, erase) are made before all others.
+    ``repeatable``: after a lost answer the same call may be made again without doing anything twice.
+    """
+
+    operation: str
+    items: Mapping[str, JSON] = field(default_factory=dict)
+    common: Mapping[str, JSON] = field(default_factory=dict)
+    patches: Mapping[str, Patch] = field(default_factory=dict)
+    urgent: bool = False
+    repeatable: bool = True
+
+    def only(self, keys: Collection[str]) -> Call:
+        """This call for some of its people, as bisecting a refused batch needs it."""
+        return replace(
+            self,
+            items={key: item for key, item in self.items.items() if key in keys},
+            patches={key: patch for key, patch in self.patches.items() if key in keys},
+        )
+
+
+class VerdictKind(StrEnum):
+    REJECTED = "rejected"
+    """Cannot be sent as it is; kept as dead with its reason."""
+    NEEDS_PERSON = "needs_person"
+    """Must happen and the service documents no way: a person has to do it."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Verdict:
+    """An end without a call. ``code`` is a short word for grouping, ``reason`` says what to do."""
+
+    kind: VerdictKind
+    code: str
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Plan:
+    """What to do next for a batch of people. A person in neither map is done.
+
+    ``notes`` tell what was left out and why (a custom field that the account lacks), by person; they do not end it.
+    """
+
+    calls: tuple[Call, ...] = ()
+    verdicts: Mapping[str, Verdict] = field(default_factory=dict)
+    notes: Mapping[str, str] = field(default_factory=dict)
+
+
+class Outcome(StrEnum):
+    DONE = "done"
+    REJECTED = "rejected"
+    """The service refused this person's data."""
+    ABSENT = "absent"
+    """The contact is not there (any more)."""
+    TAKEN = "taken"
+    """The address belongs to another contact."""
+    RETRY = "retry"
+    """This item failed for a passing reason, or the answer does not say what became of it."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Result:
+    """What a service answered for one person of a call.
+
+    ``record`` is the contact as answered. ``created``: our call made it (None: not said). ``had_tags``: which of the
+    tags just added it had before (None: not said). ``tags``: all of its tags, where the call read them.
+    """
+
+    outcome: Outcome = Outcome.DONE
+    record: ContactRecord | None = None
+    created: bool | None = None
+    had_tags: frozenset[str] | None = None
+    tags: frozenset[str] | None = None
+    code: str = ""
+    reason: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Answer:
+    """What one call brought back. Tags and fields are what the account was found to have or given."""
+
+    results: Mapping[str, Result] = field(default_factory=dict)
+    tags: Sequence[TagRecord] = ()
+    fields: Sequence[CustomFieldRecord] = ()
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Page:
+    """One page of a stream; ``cursor`` asks for the next one, None ends it."""
+
+    records: Sequence[Record]
+    cursor: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Event:
+    """Something a person did. ``key`` makes a repeat harmless where the service knows such keys."""
+
+    key: str
+    name: str
+    occurred_at: str
+    """ISO 8601, UTC."""
+    data: Mapping[str, JSON] = field(default_factory=dict)
+
+
+C = TypeVar("C")
+O = TypeVar("O")  # noqa: E741
+
+
+class Provider(ABC, Generic[C, O]):
+    """A service. ``C`` is its client, ``O`` its parsed options; one instance serves all connections."""
+
+    name: ClassVar[str]
+    label: ClassVar[str]
+    default_base_url: ClassVar[str]
+    credential_names: ClassVar[tuple[str, ...]]
+    """Keys of ``Account.credentials`` that it knows."""
+    option_names: ClassVar[tuple[str, ...]]
+    """Keys of a connection's options (upper case, as in settings) that it knows."""
+    verbs: ClassVar[frozenset[Verb]]
+    people_per_call: ClassVar[int] = 1
+    """The most people that one call can carry; the drain waits a moment to fill it."""
+    introduces: ClassVar[bool] = False
+    """Whether contacts and tags can be listed, so that they are read before the first write."""
+
+    @abstractmethod
+    def check_credentials(self, credentials: Mapping[str, str]) -> None:
+        """Raise ``ConfigurationError``, naming the key, where no complete way to authenticate is given."""
+
+    @abstractmethod
+    def options(self, account: Account) -> O:
+        """Parse the options, with what the credentials allow. Raises ``ConfigurationError`` naming the option."""
+
+    @abstractmethod
+    def client(self, account: Account, *, limiter: RateLimiter, tokens: TokenSource | None = None) -> C:
+        """A client for this account; thread-safe."""
+
+    @abstractmethod
+    def rate_slots(self, account: Account) -> tuple[int, float] | None:
+        """``(requests, seconds)`` of the documented rolling window, or None where none is documented."""
+
+    @abstractmethod
+    def snapshot(self, profile: Profile, *, user_id: str, options: O) -> Snapshot:
+        """The profile in this service's normal form. Raises ``ProfileError`` for a value it cannot take."""
+
+    @abstractmethod
+    def plan(self, people: Sequence[Person], catalogue: Catalogue, options: O) -> Plan:
+        """The fewest next calls for these people (a pure function)."""
+
+    @abstractmethod
+    def execute(self, call: Call, client: C) -> Answer:
+        """Make one call: one HTTP request. Raises ``ServiceError`` where it fails as a whole."""
+
+    def read(self, stream: str, cursor: str | None, client: C) -> Page:
+        """One page of ``contacts``, ``tags``, ``custom_fields`` or ``taggings:<tag id>``, with all states."""
+        raise UnsupportedError(f"{self.label} has no list of {stream}")
+
+    def normal_tag(self, name: str) -> str:
+        """The form in which this service compares tag names."""
+        return name.strip()
+
+    def plan_event(self, person: Person, event: Event, options: O) -> Call:
+        """The call that tells of an event. Raises ``UnsupportedError``."""
+        raise UnsupportedError(f"{self.label} does not take events")
+
+    def capabilities(self) -> tuple[Capability, ...]:
+        """What it can and cannot do, for the doctor and the docs."""
+        return tuple(Capability(name=verb, supported=verb in self.verbs) for verb in Verb)
