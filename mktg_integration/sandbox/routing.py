@@ -13,9 +13,7 @@ T = TypeVar("T")
 def template_pattern(template: str) -> re.Pattern[str]:
     """The pattern of ``/v1/contacts/by-email/{email}``: each name in braces is one segment, never empty."""
     parts = re.split(r"\{(\w+)\}", template)
-    return re.compile(
-        "".join(re.escape(part) if i % 2 == 0 else f"(?P<{part}>[^/]+)" for i, part in enumerate(parts))
-    )
+    return re.compile("".join(re.escape(part) if i % 2 == 0 else f"(?P<{part}>[^/]+)" for i, part in enumerate(parts)))
 
 
 class Routes(Generic[T]):

@@ -62,7 +62,5 @@ def place(location: Iterable[str | int]) -> str:
 
 def undocumented_shapes(errors: Iterable[Mapping[str, Any]]) -> str | None:
     """Those of pydantic's errors that are about keys and types, in words without the request's values."""
-    found = [
-        f"{place(error['loc'])}: {error['msg']}" for error in errors if error["type"].endswith(_SHAPE_ERRORS)
-    ]
+    found = [f"{place(error['loc'])}: {error['msg']}" for error in errors if error["type"].endswith(_SHAPE_ERRORS)]
     return "; ".join(found) or None

@@ -18,6 +18,13 @@ def _email(text: str) -> str:
     return text
 
 
+def _uuid(text: str) -> str:
+    try:
+        return str(uuid.UUID(text))
+    except ValueError as error:
+        raise ValueError("not a UUID, as Conversion's contact ids are") from error
+
+
 class RateLimit(WorldModel):
     requests: int = Field(gt=0)
     seconds: float = Field(gt=0, strict=False)
@@ -47,7 +54,7 @@ class FieldDefinition(WorldModel):
 
 
 class Contact(WorldModel):
-    id: str = Field(default_factory=lambda: str(uuid.uuid4()), min_length=1)
+    id: Annotated[str, AfterValidator(_uuid)] = Field(default_factory=lambda: str(uuid.uuid4()))
     email: Annotated[str, AfterValidator(_email)]
     subscription_status: str = "NO_STATUS"
     """Also BOUNCED and COMPLAINED, which no request can set."""
