@@ -1,0 +1,133 @@
+"""The setting ``MKTG_INTEGRATION``: one dict, read when asked for, read anew when tests or the site change it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from django.conf import settings as django_settings
+from django.core.signals import setting_changed
+from django.utils.module_loading import import_string
+
+from mktg_integration.exceptions import ConfigurationError
+
+NAME = "MKTG_INTEGRATION"
+
+DEFAULTS: dict[str, Any] = {
+    "CONNECTIONS": {},
+    # Mapping of the connections that name none.
+    "PROFILE": "mktg_integration.profile.default_mapping",
+    "ENCRYPTION_KEYS": (),
+    "HASH_KEY": "",
+    # This site's own address as the services reach it, for callbacks and webhooks.
+    "PUBLIC_URL": "",
+    "UNKNOWN_CONSENT": "inactive",
+    "UNSUBSCRIBE_SCOPE": "everywhere",
+    "ON_USER_DELETE": "unsubscribe",
+    # {"app.Model": "path.to.user"}: a save of the model marks that user.
+    "WATCH": {},
+    # Dotted path of (user) -> bool: has this user shown that the address is theirs?
+    "EMAIL_VERIFIED": "",
+    "TASK_ENGINE": "django-q2",
+    # Pushing as a whole can be switched off (tests, staging); marks are still made.
+    "PUSH": True,
+    # Seconds.
+    "WAKE_SECONDS": 0.5,
+    "LINGER_SECONDS": 2.0,
+    "DRAIN_SECONDS": 45.0,
+    "LEASE_SECONDS": 90.0,
+    "CALL_SECONDS": 30.0,
+    "CONNECT_SECONDS": 5.0,
+    "RETRY_AFTER_SECONDS_MAX": 3600.0,
+    "BACKOFF_SECONDS": 15.0,
+    "BACKOFF_SECONDS_MAX": 3600.0,
+    "LIST_LAG_SECONDS": 300.0,
+    "CLAIM_SIZE": 1000,
+    "POOL_SIZE": 8,
+    "IDENTICAL_REJECTIONS": 20,
+    # At once more unsubscribes and erasures than this share of the connection's people wait for a person.
+    "MASS_SHARE": 0.05,
+    "MASS_MINIMUM": 50,
+}
+
+CHOICES: dict[str, tuple[str, ...]] = {
+    "UNKNOWN_CONSENT": ("inactive", "skip", "granted"),
+    "UNSUBSCRIBE_SCOPE": ("everywhere", "connection"),
+    "ON_USER_DELETE": ("unsubscribe", "forget", "keep"),
+}
+
+
+class Settings:
+    """Attribute access to the dict, with defaults. Unknown attributes raise ``AttributeError``."""
+
+    CONNECTIONS: Mapping[str, Mapping[str, Any]]
+    PROFILE: str
+    ENCRYPTION_KEYS: tuple[str, ...]
+    HASH_KEY: str
+    PUBLIC_URL: str
+    UNKNOWN_CONSENT: str
+    UNSUBSCRIBE_SCOPE: str
+    ON_USER_DELETE: str
+    WATCH: Mapping[str, str]
+    EMAIL_VERIFIED: str
+    TASK_ENGINE: str
+    PUSH: bool
+    WAKE_SECONDS: float
+    LINGER_SECONDS: float
+    DRAIN_SECONDS: float
+    LEASE_SECONDS: float
+    CALL_SECONDS: float
+    CONNECT_SECONDS: float
+    RETRY_AFTER_SECONDS_MAX: float
+    BACKOFF_SECONDS: float
+    BACKOFF_SECONDS_MAX: float
+    LIST_LAG_SECONDS: float
+    CLAIM_SIZE: int
+    POOL_SIZE: int
+    IDENTICAL_REJECTIONS: int
+    MASS_SHARE: float
+    MASS_MINIMUM: int
+
+    # Without this guard a type checker would take any name for a setting.
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            if name not in DEFAULTS:
+                raise AttributeError(f"{NAME} has no setting {name!r}")
+            value = self.given().get(name, DEFAULTS[name])
+            self.__dict__[name] = value
+            return value
+
+    def given(self) -> Mapping[str, Any]:
+        """What the site wrote. Raises ``ConfigurationError`` where it is no dict."""
+        given = getattr(django_settings, NAME, {})
+        if not isinstance(given, Mapping):
+            raise ConfigurationError(f"{NAME} must be a dict")
+        return given
+
+    def hash_key(self) -> bytes:
+        """The key of ``encryption.address_hash``, set apart from other uses of ``SECRET_KEY``."""
+        key = self.HASH_KEY or django_settings.SECRET_KEY
+        return hashlib.sha256(b"mktg_integration.address_hash" + key.encode()).digest()
+
+    def import_path(self, path: str, where: str) -> Any:
+        """What ``path`` names. Raises ``ConfigurationError`` naming ``where`` it was set."""
+        try:
+            return import_string(path)
+        except ImportError as error:
+            raise ConfigurationError(f"{where}: {path!r} cannot be imported ({error}); give a dotted path") from None
+
+    def reload(self) -> None:
+        self.__dict__.clear()
+
+
+settings = Settings()
+
+
+def _reload(*, setting: str, **_: Any) -> None:
+    if setting == NAME:
+        settings.reload()
+
+
+setting_changed.connect(_reload, dispatch_uid="mktg_integration.conf")

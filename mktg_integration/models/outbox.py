@@ -1,0 +1,91 @@
+"""The outbox: what has still to be sent, and what could not be."""
+
+from __future__ import annotations
+
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+from mktg_integration.models.connections import Connection
+from mktg_integration.models.fields import EncryptedJSONField
+
+
+class Lane(models.IntegerChoices):
+    """The order in which rows are claimed."""
+
+    URGENT = 0, _("unsubscribes and erasures")
+    LIVE = 1, _("signups and changes")
+    BACKFILL = 2, _("backfill")
+
+
+class Kind(models.TextChoices):
+    """What a row asks for. Profiles coalesce: one row a person; the others are one row an occurrence."""
+
+    PROFILE = "profile", _("profile")
+    EVENT = "event", _("event")
+    PURCHASE = "purchase", _("purchase")
+    ERASURE = "erasure", _("erasure")
+
+
+class OutboxBase(models.Model):
+    """What a due row and a dead one have in common."""
+
+    key = models.CharField(max_length=191, primary_key=True)
+    """``<connection id>:<kind>:<subject>`` for a profile, with the idempotency key behind it for an occurrence. A
+    natural key: re-marks are plain upserts, without a second unique index to deadlock on."""
+    connection = models.ForeignKey(
+        Connection, on_delete=models.CASCADE, db_constraint=False, related_name="+", db_index=False
+    )
+    kind = models.CharField(_("kind"), max_length=16, choices=Kind)
+    subject = models.CharField(_("person"), max_length=80)
+    lane = models.PositiveSmallIntegerField(_("lane"), choices=Lane, default=Lane.LIVE)
+    attempts = models.PositiveIntegerField(_("attempts"), default=0)
+    payload = EncryptedJSONField(default=dict)
+    """Of an occurrence: what it tells, the address of an erasure. Encrypted; a profile has none."""
+    marked_at = models.DateTimeField(_("marked at"))
+
+    class Meta:
+        abstract = True
+
+
+class OutboxRow(OutboxBase):
+    """Something that has still to be sent."""
+
+    version = models.BigIntegerField()
+    """Random and new with every mark, so that settling never takes a later mark for the one it sent."""
+    due_at = models.DateTimeField(_("due at"))
+    claim_token = models.CharField(max_length=32, blank=True, default="")
+    """The lease token of the drain that has it in flight."""
+    claimed_version = models.BigIntegerField(default=0)
+
+    class Meta:
+        verbose_name = _("outbox row")
+        verbose_name_plural = _("outbox")
+        indexes = [models.Index(fields=["connection", "lane", "due_at", "key"], name="mktg_outbox_due")]
+
+    def __str__(self) -> str:
+        return self.key
+
+
+class DeadKind(models.TextChoices):
+    REJECTED = "rejected", _("rejected")
+    NEEDS_PERSON = "needs_person", _("needs a person")
+    HELD = "held", _("waits for confirmation")
+
+
+class DeadRow(OutboxBase):
+    """Something that could not be sent, with the reason. Replayable; a later success of the same key removes it."""
+
+    state = models.CharField(_("state"), max_length=16, choices=DeadKind)
+    code = models.CharField(_("code"), max_length=64)
+    reason = models.CharField(_("reason"), max_length=500)
+    status = models.PositiveSmallIntegerField(_("HTTP status"), null=True)
+    request_id = models.CharField(_("request id"), max_length=128, blank=True)
+    died_at = models.DateTimeField(_("since"))
+
+    class Meta:
+        verbose_name = _("rejected row")
+        verbose_name_plural = _("rejected rows")
+        indexes = [models.Index(fields=["connection", "state", "code"], name="mktg_dead_reason")]
+
+    def __str__(self) -> str:
+        return self.key

@@ -1,0 +1,119 @@
+"""What is known of a person beside the mapping: leads, explicit acts, opt-outs, and what was last sent where."""
+
+from __future__ import annotations
+
+from django.conf import settings as django_settings
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+from mktg_integration.models.connections import Connection
+from mktg_integration.models.mirror import Contact
+
+
+class Lead(models.Model):
+    """A person without an account, as a newsletter form makes one: a stored profile."""
+
+    email = models.CharField(_("email"), max_length=254)
+    email_key = models.CharField(max_length=254, unique=True, editable=False)
+    first_name = models.CharField(_("first name"), max_length=255, blank=True)
+    last_name = models.CharField(_("last name"), max_length=255, blank=True)
+    fields = models.JSONField(_("fields"), default=dict, blank=True)
+    tags = models.JSONField(_("tags"), default=list, blank=True)
+    pid = models.CharField(max_length=255, blank=True, editable=False)
+    user = models.ForeignKey(
+        django_settings.AUTH_USER_MODEL,
+        verbose_name=_("user"),
+        null=True,
+        blank=True,
+        on_delete=models.SET_NULL,
+        db_constraint=False,
+        related_name="mktg_leads",
+    )
+    created_at = models.DateTimeField(_("created at"), auto_now_add=True)
+
+    class Meta:
+        verbose_name = _("lead")
+        verbose_name_plural = _("leads")
+
+    def __str__(self) -> str:
+        return f"lead {self.pk}"
+
+
+class ExplicitActs(models.Model):
+    """What the site's own code said of one person beyond the mapping: ``subscribe``, ``unsubscribe``, tags."""
+
+    subject = models.CharField(max_length=80, primary_key=True)
+    consent = models.CharField(max_length=16, blank=True)
+    consent_who = models.CharField(max_length=255, blank=True)
+    consent_when = models.DateTimeField(null=True)
+    consent_how = models.CharField(max_length=255, blank=True)
+    tags = models.JSONField(default=dict)
+    """``{"<connection or *>": {"<name>": true to add | false to remove}}``."""
+
+    class Meta:
+        verbose_name = _("explicit acts")
+        verbose_name_plural = _("explicit acts")
+
+    def __str__(self) -> str:
+        return self.subject
+
+
+class OptOutKind(models.TextChoices):
+    UNSUBSCRIBED = "unsubscribed", _("unsubscribed")
+    BOUNCED = "bounced", _("bounced")
+    COMPLAINED = "complained", _("complained")
+    FORGOTTEN = "forgotten", _("forgotten")
+
+
+class OptOut(models.Model):
+    """An address that must not be subscribed by any push, until an explicit ``subscribe()`` lifts it.
+
+    Known by a keyed hash only, so it outlives the person's data. ``scope`` is ``*`` or a connection's id.
+    """
+
+    key = models.CharField(max_length=100, primary_key=True)
+    """``<scope>:<address_hash>``."""
+    address_hash = models.CharField(max_length=64, db_index=True)
+    scope = models.CharField(max_length=32)
+    kind = models.CharField(_("kind"), max_length=16, choices=OptOutKind)
+    source = models.CharField(_("told by"), max_length=64, blank=True)
+    """A connection's name, or ``site``."""
+    at = models.DateTimeField(_("at"))
+
+    class Meta:
+        verbose_name = _("opt-out")
+        verbose_name_plural = _("opt-outs")
+
+    def __str__(self) -> str:
+        return f"{self.kind} ({self.scope})"
+
+
+class SyncState(models.Model):
+    """One person at one connection: which contact is theirs, and what was last sent."""
+
+    key = models.CharField(max_length=120, primary_key=True)
+    """``<connection id>:<subject>``."""
+    connection = models.ForeignKey(Connection, on_delete=models.CASCADE, db_constraint=False, related_name="+")
+    subject = models.CharField(max_length=80)
+    contact = models.ForeignKey(
+        Contact, null=True, on_delete=models.SET_NULL, db_constraint=False, related_name="sync_states"
+    )
+    email_key = models.CharField(max_length=254, blank=True)
+    sent = models.JSONField(default=dict)
+    """The last sent ``Snapshot``: email, values, company, tags, consent, evidence."""
+    owned_tags = models.JSONField(default=list)
+    """Names of the tags that we added."""
+    sent_at = models.DateTimeField(null=True)
+    note = models.CharField(max_length=500, blank=True)
+    """What was left out at the last push, and why."""
+
+    class Meta:
+        verbose_name = _("sync state")
+        verbose_name_plural = _("sync states")
+        indexes = [
+            models.Index(fields=["subject"], name="mktg_syncstate_subject"),
+            models.Index(fields=["connection", "email_key"], name="mktg_syncstate_email"),
+        ]
+
+    def __str__(self) -> str:
+        return self.key
