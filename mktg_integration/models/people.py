@@ -40,22 +40,28 @@ class Lead(models.Model):
 
 
 class ExplicitActs(models.Model):
-    """What the site's own code said of one person beyond the mapping: ``subscribe``, ``unsubscribe``, tags."""
+    """What the site's own code said of one person beyond the mapping: ``subscribe``, ``unsubscribe``, tags.
 
-    subject = models.CharField(max_length=80, primary_key=True)
+    ``scope`` is ``*`` for all connections, or one connection's id; of two, the later consent holds.
+    """
+
+    key = models.CharField(max_length=120, primary_key=True)
+    """``<scope>:<subject>``."""
+    subject = models.CharField(max_length=80, db_index=True)
+    scope = models.CharField(max_length=32, default="*")
     consent = models.CharField(max_length=16, blank=True)
     consent_who = models.CharField(max_length=255, blank=True)
     consent_when = models.DateTimeField(null=True)
     consent_how = models.CharField(max_length=255, blank=True)
     tags = models.JSONField(default=dict)
-    """``{"<connection or *>": {"<name>": true to add | false to remove}}``."""
+    """``{"<name>": true to add | false to remove}``."""
 
     class Meta:
         verbose_name = _("explicit acts")
         verbose_name_plural = _("explicit acts")
 
     def __str__(self) -> str:
-        return self.subject
+        return self.key
 
 
 class OptOutKind(models.TextChoices):
