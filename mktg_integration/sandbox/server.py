@@ -1,0 +1,324 @@
+"""The sandbox itself: three services behind one loopback port, a log, faults, a world that loads and dumps."""
+
+from __future__ import annotations
+
+import copy
+import logging
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from threading import Event, Lock, Thread
+from types import TracebackType
+from typing import Any, Self
+from urllib.parse import parse_qs
+
+from . import control, pages
+from .conversion import ConversionService
+from .convertloop import ConvertLoopService
+from .credentials import Credentials
+from .errors import WorldError
+from .faults import Fate, Faults, faulty_answer, malformed
+from .kit import KitService
+from .requestlog import Entry, RequestLog
+from .routing import operation_finder
+from .transport import Incoming, Reply, Server, is_loopback
+from .wire import Request, Response, Service
+from .world import set_credentials
+
+_logger = logging.getLogger(__name__)
+
+
+class Sandbox:
+    """Kit, Conversion and ConvertLoop on one loopback port, for as long as the ``with`` block lasts::
+
+        with Sandbox() as sandbox:
+            site.settings["BASE_URL"] = sandbox.kit_url
+            ...
+            assert [row["email"] for row in sandbox.people("kit")] == ["jane@example.com"]
+            assert not sandbox.undocumented()
+
+    Args:
+        port: 0 takes a free one, which is kept over ``stop`` and ``start``.
+        world: what ``dump`` gave, or a part of it; also what ``reset`` returns to.
+        host: a loopback address; any other raises ValueError.
+        credentials: whom to let in; the published ones by default.
+        keep_bodies: keep the requests' JSON bodies in the log.
+        latency: seconds by which every answer is late.
+
+    Raises WorldError for a world that cannot be loaded.
+    """
+
+    def __init__(
+        self,
+        port: int = 0,
+        world: Mapping[str, Any] | None = None,
+        *,
+        host: str = "127.0.0.1",
+        credentials: Credentials | None = None,
+        keep_bodies: bool = False,
+        latency: float = 0,
+    ) -> None:
+        if not is_loopback(host):
+            raise ValueError(f"host: {host} is not a loopback address; the sandbox serves none other")
+        self.host = host
+        self.port = port
+        self.latency = latency
+        self.credentials = Credentials()
+        self.kit = KitService(self.credentials.kit)
+        self.conversion = ConversionService(self.credentials.conversion)
+        self.convertloop = ConvertLoopService(self.credentials.convertloop)
+        services: Sequence[Service] = (self.kit, self.conversion, self.convertloop)
+        self.services: dict[str, Service] = {service.name: service for service in services}
+        self.log = RequestLog(tuple(self.services), keep_bodies=keep_bodies)
+        self.faults = Faults()
+        self._locks = {name: Lock() for name in self.services}
+        self._operation_of = {
+            name: operation_finder(getattr(service, "operations", ())) for name, service in self.services.items()
+        }
+        self._base_credentials = credentials or Credentials()
+        self._world_credentials: dict[str, Any] | None = None
+        self._stopping = Event()
+        self._server: Server | None = None
+        self._thread: Thread | None = None
+        self._empty = {name: service.dump() for name, service in self.services.items()}
+        self.load(world or {})
+        self._first_world = self.dump()
+
+    # Life
+
+    def start(self) -> Self:
+        """Serve in background threads; raises OSError when the port is taken."""
+        if self._server is None:
+            self._stopping.clear()
+            self._server = Server(self.host, self.port, self._answer)
+            self.port = int(self._server.server_address[1])
+            self._thread = Thread(target=self._server.serve_forever, args=(0.02,), name="mktg-sandbox", daemon=True)
+            self._thread.start()
+        return self
+
+    def stop(self) -> None:
+        """Stop serving and close all connections; what the services hold stays, and ``start`` serves it again."""
+        server, self._server = self._server, None
+        if server is not None:
+            self._stopping.set()
+            server.shutdown()
+            server.server_close()
+        if self._thread is not None:
+            self._thread.join()
+            self._thread = None
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    # Where it is
+
+    @property
+    def url(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"http://{host}:{self.port}"
+
+    @property
+    def kit_url(self) -> str:
+        return self.url + self.kit.prefix
+
+    @property
+    def conversion_url(self) -> str:
+        return self.url + self.conversion.prefix
+
+    @property
+    def convertloop_url(self) -> str:
+        return self.url + self.convertloop.prefix
+
+    # What it holds
+
+    @contextmanager
+    def locked(self, name: str) -> Iterator[Service]:
+        """A service that answers no request meanwhile."""
+        with self._locks[name]:
+            yield self.services[name]
+
+    def people(self, name: str) -> list[dict[str, Any]]:
+        """Who is in a service, a flat row a person."""
+        with self.locked(name) as service:
+            return service.people()
+
+    def dump(self) -> dict[str, Any]:
+        """All objects with their ids, by service; ``load`` takes it and dumps the same again."""
+        world: dict[str, Any] = {}
+        if self._world_credentials is not None:
+            world["credentials"] = copy.deepcopy(self._world_credentials)
+        for name in self.services:
+            with self.locked(name) as service:
+                world[name] = service.dump()
+        return world
+
+    def load(self, world: Mapping[str, Any]) -> None:
+        """Replace everything by a world; a service that it does not name becomes empty.
+
+        Raises WorldError that names the place; then all is as it was before.
+        """
+        if unknown := [key for key in world if key not in (*self.services, "credentials")]:
+            known = ", ".join(("credentials", *self.services))
+            raise WorldError(f"{unknown[0]}: unknown key; a world has {known}")
+        for key, part in world.items():
+            if not isinstance(part, Mapping):
+                raise WorldError(f"{key}: must be a JSON object")
+        before = {name: self._dump_of(name) for name in self.services}
+        try:
+            for name in self.services:
+                self._load_into(name, world.get(name, self._empty[name]))
+            set_credentials(self.credentials, self._base_credentials, world.get("credentials", {}))
+        except WorldError:
+            for name, part in before.items():
+                self._load_into(name, part)
+            raise
+        given = world.get("credentials")
+        self._world_credentials = copy.deepcopy(dict(given)) if given is not None else None
+
+    def reset(self) -> None:
+        """Back to the world it was made with; the log, the counts and the faults are gone."""
+        self.faults.clear()
+        self.load(self._first_world)
+        self.log.clear()
+
+    def _dump_of(self, name: str) -> dict[str, Any]:
+        with self.locked(name) as service:
+            return service.dump()
+
+    def _load_into(self, name: str, part: Mapping[str, Any]) -> None:
+        # A copy: what the caller holds must not change with what the service holds.
+        part = copy.deepcopy(dict(part))
+        with self.locked(name) as service:
+            try:
+                service.load(part)
+            except WorldError:
+                raise
+            except (ValueError, TypeError, KeyError, AttributeError) as error:
+                raise WorldError(f"{name}: {error}") from error
+
+    # What it saw
+
+    def undocumented(self, name: str | None = None) -> list[Entry]:
+        """The requests in which something is not as the service's document has it."""
+        return self.log.undocumented(name)
+
+    def stats(self) -> dict[str, Any]:
+        """Counts per service since the last reset, with what the service itself counts under ``service``."""
+        stats: dict[str, Any] = self.log.stats()
+        for name in self.services:
+            with self.locked(name) as service:
+                own = getattr(service, "stats", None)
+                stats[name]["service"] = copy.deepcopy(own() if callable(own) else own or {})
+        return stats
+
+    # What goes wrong
+
+    def fail(self, service: str | None = None, effect: str = "status", **rule: Any) -> int:
+        """Add a fault rule (see ``faults.Rule``) and answer its id; ``faults.remove(id)`` ends it."""
+        return self.faults.add(service=service, effect=effect, **rule)
+
+    def down(self, service: str, seconds: float | None = None) -> int:
+        """Drop every connection to a service, for a time or until the rule is removed."""
+        return self.fail(service, "drop", **({} if seconds is None else {"for_seconds": seconds}))
+
+    # How it answers
+
+    def _answer(self, incoming: Incoming) -> Reply:
+        path, _, query = incoming.target.partition("?")
+        parsed = parse_qs(query, keep_blank_values=True) if query else {}
+        service = self._service_at(path)
+        if service is not None:
+            relative = path[len(service.prefix) :]
+            request = Request(incoming.method, relative, parsed, incoming.headers, incoming.body)
+            return self._serve(service, request, incoming.connection)
+        request = Request(incoming.method, path, parsed, incoming.headers, incoming.body)
+        if path.startswith(control.PREFIX):
+            return Reply(control.answer(self, request))
+        page = pages.answer(self, request)
+        return Reply(page if page is not None else self._elsewhere(request, incoming.connection))
+
+    def _service_at(self, path: str) -> Service | None:
+        for service in self.services.values():
+            # The prefix alone, with or without a slash, is left to the service's page.
+            if path.startswith(service.prefix + "/") and len(path) > len(service.prefix) + 1:
+                return service
+        return None
+
+    def _serve(self, service: Service, request: Request, connection: int) -> Reply:
+        arrived, began = time.time(), time.perf_counter()
+        fate = self.faults.decide(service.name, request)
+        self._wait(fate.delay_before + self.latency)
+        rule = fate.rule
+        done: Response | None = None
+        if rule is None or rule.after_work or rule.garbles:
+            done = self._handle(service, request)
+        self._wait(fate.delay_after)
+        reply = self._reply(service, request, fate, done)
+        operation = done.operation if done else self._operation_of[service.name](request.method, request.path)
+        self.log.add(
+            raw_body=request.body,
+            time=arrived,
+            seconds=time.perf_counter() - began,
+            service=service.name,
+            method=request.method,
+            operation=operation,
+            status=reply.response.status if reply.response else None,
+            service_status=done.status if done else None,
+            undocumented=done.undocumented if done else None,
+            fault=fate.rule_id,
+            connection=connection,
+        )
+        return reply
+
+    def _handle(self, service: Service, request: Request) -> Response:
+        try:
+            with self._locks[service.name]:
+                return service.handle(request)
+        except Exception:
+            _logger.exception("The sandbox's %s service failed.", service.name)
+            return Response(500, b"The sandbox itself failed.\n", "text/plain", undocumented="sandbox failure")
+
+    def _reply(self, service: Service, request: Request, fate: Fate, done: Response | None) -> Reply:
+        rule = fate.rule
+        if rule is None or (done is not None and rule.garbles):
+            assert done is not None
+            if rule is not None and rule.effect == "malformed_json":
+                done = malformed(done)
+            return Reply(done, cut=rule is not None and rule.effect == "truncate")
+        if rule.effect == "drop":
+            return Reply(None)
+        return Reply(faulty_answer(rule, self._failure(service, request, rule.status)))
+
+    def _failure(self, service: Service, request: Request, status: int) -> Response:
+        failure = getattr(service, "failure", None)
+        if failure is not None:
+            own: Response = failure(request, status)
+            return own
+        if status == 429:
+            return Response(status, b"Retry later\n", "text/plain; charset=utf-8")
+        return Response.json(status, {"errors": ["Something went wrong"]})
+
+    def _elsewhere(self, request: Request, connection: int) -> Response:
+        prefixes = ", ".join(service.prefix for service in self.services.values())
+        self.log.add(
+            time=time.time(),
+            seconds=0.0,
+            service="",
+            method=request.method,
+            operation=None,
+            status=404,
+            service_status=None,
+            undocumented="a path outside the services' base URLs",
+            fault=None,
+            connection=connection,
+        )
+        return Response.json(404, {"error": f"Nothing is here; the services are under {prefixes}."})
+
+    def _wait(self, seconds: float) -> None:
+        if seconds > 0:
+            self._stopping.wait(seconds)
