@@ -42,6 +42,8 @@ class Connection(models.Model):
     bound_url = models.CharField(
         _("bound to"), max_length=255, blank=True, help_text=_("The public address of the site that may write.")
     )
+    undeclared = models.BooleanField(default=False, editable=False)
+    """Settings no longer declare it, which is why its pushing was switched off."""
     created_at = models.DateTimeField(_("created at"), auto_now_add=True)
 
     class Meta:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.core.exceptions import FieldError
 from django.db import models
@@ -12,8 +12,14 @@ from django.db.models.expressions import Expression
 
 from mktg_integration import encryption
 
+# Django's fields take type parameters in the stubs alone.
+if TYPE_CHECKING:
+    TextField = models.TextField[Any, Any]
+else:
+    TextField = models.TextField
 
-class EncryptedJSONField(models.TextField[Any, Any]):
+
+class EncryptedJSONField(TextField):
     """A JSON value, encrypted with the first of ``MKTG_INTEGRATION["ENCRYPTION_KEYS"]``.
 
     Reading with the wrong keys raises ``DecryptionError``; the ciphertext is never returned. It cannot be searched.

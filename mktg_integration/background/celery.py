@@ -1,0 +1,23 @@
+"""Celery as the task engine, for a site that already runs it (extra ``celery``)."""
+
+from __future__ import annotations
+
+from celery import shared_task
+from django.utils.module_loading import import_string
+
+from mktg_integration.background import is_task
+
+
+@shared_task(name="mktg_integration.run", ignore_result=True, acks_late=True)  # type: ignore[untyped-decorator]
+def run(path: str, *ids: int | str) -> None:
+    """Run one of this package's tasks. Late acknowledgement: a killed worker's task is run again, and all are idempotent.
+
+    Raises ``ValueError`` for any other path, so that who can write to the queue cannot have anything called.
+    """
+    if not is_task(path):
+        raise ValueError(f"{path!r} is no task of mktg_integration")
+    import_string(path)(*ids)
+
+
+def enqueue(path: str, ids: tuple[int | str, ...], delay: float) -> None:
+    run.apply_async((path, *ids), countdown=delay or None)

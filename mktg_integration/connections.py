@@ -1,0 +1,134 @@
+"""Connections as the site declares them, binds them to itself, and opens them."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from django.db import router, transaction
+
+from mktg_integration.conf import NAME, settings
+from mktg_integration.exceptions import ConfigurationError
+from mktg_integration.models import Connection, ConnectionSource, ConnectionState, WaitReason
+from mktg_integration.providers.registry import get_provider
+
+
+class Declared(NamedTuple):
+    """What ``sync_declared`` did, by names of connections."""
+
+    created: tuple[str, ...]
+    enabled: tuple[str, ...]
+    disabled: tuple[str, ...]
+
+
+def sync_declared() -> Declared:
+    """Make the rows of the connections that ``MKTG_INTEGRATION["CONNECTIONS"]`` declares; idempotent.
+
+    A connection that is declared no longer is kept and pushed to no more; declared again, it is pushed to again. What
+    staff switched off stays off. Raises ``ConfigurationError`` for an unknown provider, or where a name already belongs
+    to a connection of another provider or to a stored one.
+    """
+    declared = {name: _provider_name(name, given) for name, given in settings.CONNECTIONS.items()}
+    alias = router.db_for_write(Connection)
+    with transaction.atomic(using=alias):
+        existing = {row.name: row for row in Connection.objects.using(alias).defer("credentials", "stored_options")}
+        for name, provider in declared.items():
+            if name in existing:
+                _check_same(existing[name], provider)
+        new = [
+            Connection(name=name, provider=provider, source=ConnectionSource.SETTINGS)
+            for name, provider in declared.items()
+            if name not in existing
+        ]
+        from_settings = [row for row in existing.values() if row.source == ConnectionSource.SETTINGS]
+        gone = [row for row in from_settings if row.name not in declared and not row.undeclared]
+        back = [row for row in from_settings if row.name in declared and row.undeclared]
+        for rows, enabled in ((gone, False), (back, True)):
+            if rows:
+                Connection.objects.using(alias).filter(pk__in=[row.pk for row in rows]).update(
+                    push_enabled=enabled, undeclared=not enabled
+                )
+        if new:
+            Connection.objects.using(alias).bulk_create(new, ignore_conflicts=True)
+        _make_missing_states(alias)
+    return Declared(
+        created=tuple(row.name for row in new),
+        enabled=tuple(row.name for row in back),
+        disabled=tuple(row.name for row in gone),
+    )
+
+
+def sync_declared_after_migrate(*, using: str, apps: Any = None, **_: Any) -> None:
+    """Receiver of ``post_migrate``."""
+    if using != router.db_for_write(Connection):
+        return
+    if apps is not None and not _is_migrated(apps):
+        return
+    sync_declared()
+
+
+def public_url_matches(connection: Connection) -> bool:
+    """Whether this site may write through ``connection``: the rule for copies of a database.
+
+    The first use binds the connection to this site's ``PUBLIC_URL``. Where a copy of the database is used at another
+    address the answer is False (the caller waits with ``WaitReason.COPY``) until a person confirms (``bind``). A site
+    without ``PUBLIC_URL`` is not told from its copies, and always may.
+    """
+    here = _site_address()
+    if not here:
+        return True
+    if not connection.bound_url:
+        Connection.objects.filter(pk=connection.pk, bound_url="").update(bound_url=here)
+        connection.refresh_from_db(fields=["bound_url"])
+    return connection.bound_url == here
+
+
+def bind(connection: Connection) -> None:
+    """A person confirms that the site at this ``PUBLIC_URL`` is the one that writes through ``connection``."""
+    connection.bound_url = _site_address()
+    connection.save(update_fields=["bound_url"])
+    ConnectionState.objects.filter(connection=connection, wait_reason=WaitReason.COPY).update(
+        wait_reason=WaitReason.NONE, wait_detail="", wait_until=None
+    )
+
+
+def _site_address() -> str:
+    return settings.PUBLIC_URL.strip().rstrip("/").lower()
+
+
+def _provider_name(name: str, given: Any) -> str:
+    where = f'{NAME}["CONNECTIONS"]["{name}"]'
+    provider = given.get("PROVIDER") if hasattr(given, "get") else None
+    if not isinstance(provider, str):
+        raise ConfigurationError(f'{where}: set "PROVIDER" to the name of a provider')
+    try:
+        get_provider(provider)
+    except ConfigurationError as error:
+        raise ConfigurationError(f"{where}: {error}") from None
+    return provider
+
+
+def _check_same(row: Connection, provider: str) -> None:
+    where = f'{NAME}["CONNECTIONS"]["{row.name}"]'
+    if row.source != ConnectionSource.SETTINGS:
+        raise ConfigurationError(f"{where}: a stored connection already has this name; rename or delete one of the two")
+    if row.provider != provider:
+        raise ConfigurationError(
+            f"{where}: PROVIDER was {row.provider!r} and is now {provider!r}; a connection keeps its provider, because its "
+            "contacts are known by that provider's ids: declare the new account under another name"
+        )
+
+
+def _make_missing_states(alias: str) -> None:
+    without = Connection.objects.using(alias).filter(state__isnull=True).values_list("pk", flat=True)
+    states = [ConnectionState(connection_id=pk) for pk in without]
+    if states:
+        ConnectionState.objects.using(alias).bulk_create(states, ignore_conflicts=True)
+
+
+def _is_migrated(apps: Any) -> bool:
+    """Whether the tables are as this code expects them: not so while migrating backwards."""
+    try:
+        state = apps.get_model("mktg_integration", "Connection")
+    except LookupError:
+        return False
+    return {field.name for field in state._meta.fields} == {field.name for field in Connection._meta.fields}

@@ -1,0 +1,33 @@
+"""Fixtures for all areas."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import quote, urlencode
+
+import pytest
+from django.db import connection
+
+
+@pytest.fixture
+def marketing(settings: Any) -> Iterator[Any]:
+    """``marketing(PUSH=False)`` changes keys of the setting ``MKTG_INTEGRATION`` for one test."""
+
+    def change(**keys: Any) -> None:
+        settings.MKTG_INTEGRATION = {**settings.MKTG_INTEGRATION, **keys}
+
+    return change
+
+
+@pytest.fixture
+def database_url(transactional_db: None) -> str:
+    """The address of the database that the tests use, as ``DATABASE_URL`` for a process that a test starts."""
+    given = connection.settings_dict
+    if connection.vendor == "sqlite":
+        options = {key: value for key, value in given["OPTIONS"].items() if value is not None}
+        return f"sqlite:///{given['NAME']}?{urlencode(options)}"
+    scheme = "postgres" if connection.vendor == "postgresql" else "mysql"
+    user = quote(given["USER"]) + (f":{quote(given['PASSWORD'])}" if given["PASSWORD"] else "")
+    port = f":{given['PORT']}" if given["PORT"] else ""
+    return f"{scheme}://{user}@{given['HOST']}{port}/{given['NAME']}"
