@@ -114,6 +114,7 @@ class Person:
     takes away whoever added them. ``known`` is what the service last told, ``known_tags`` its tags (None: not read).
     ``absent`` means looked for and not there. ``taken`` means that the wanted address belongs to another contact.
     ``fresh`` means that our own call created the contact, so no one can have opted out there.
+    ``barred`` means that the service would not let this credential read or erase the contact.
     ``email`` is the address to look for where the person is not known by id.
     """
 
@@ -130,6 +131,7 @@ class Person:
     absent: bool = False
     taken: bool = False
     fresh: bool = False
+    barred: bool = False
     notes: tuple[str, ...] = ()
 
     def told(self, patch: Patch, result: Result) -> Person:
@@ -179,6 +181,7 @@ class Person:
             absent=False if known is not None else self.absent,
             taken=self.taken and patch.email is None and result.record is None,
             fresh=self.fresh or result.created is True,
+            barred=self.barred or result.barred,
         )
 
 
@@ -264,6 +267,7 @@ class Result:
 
     ``record`` is the contact as answered. ``created``: our call made it (None: not said). ``had_tags``: which of the
     tags just added it had before (None: not said). ``tags``: all of its tags, where the call read them.
+    ``barred``: a DONE that changed nothing, because the credential may not do this one thing (read, erase).
     """
 
     outcome: Outcome = Outcome.DONE
@@ -271,6 +275,7 @@ class Result:
     created: bool | None = None
     had_tags: frozenset[str] | None = None
     tags: frozenset[str] | None = None
+    barred: bool = False
     code: str = ""
     reason: str = ""
 
