@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import unicodedata
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -14,6 +16,12 @@ OPTED_OUT: frozenset[SubscriberState] = frozenset({"bounced", "cancelled", "comp
 
 # World files are checked against these classes; an unknown key in one is a mistake worth telling.
 STRICT = ConfigDict(extra="forbid")
+
+
+def field_key(label: str) -> str:
+    """A custom field's key: its label in ASCII, lower case, underscored ("Create a custom field")."""
+    ascii_only = unicodedata.normalize("NFKD", label).encode("ascii", "ignore").decode()
+    return re.sub(r"[^a-z0-9]+", "_", ascii_only.lower()).strip("_")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +42,10 @@ class Subscriber:
 
 @dataclass(frozen=True, slots=True)
 class CustomField:
-    """The name keeps the key of the day the field was made; label and key may change."""
+    """The name keeps the key of the day the field was made; label and key may change.
+
+    ``deletable``: False for one that Kit refuses to delete.
+    """
 
     __pydantic_config__ = STRICT
     id: int
@@ -42,6 +53,7 @@ class CustomField:
     key: str
     name: str
     created_at: str
+    deletable: bool = True
 
 
 @dataclass(frozen=True, slots=True)

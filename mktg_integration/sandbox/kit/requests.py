@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, TypeVar
 from urllib.parse import parse_qsl
 
@@ -62,8 +62,10 @@ def refused(error: ValidationError, where: str) -> Refused:
             undocumented.append(f"{where} key {path}")
         elif kind == "missing":
             messages.append(f"{name} can't be blank")
-        elif kind in {"day", "kit"}:
+        elif kind == "kit":
             messages.append(f"{name} {fault['msg']}")
+        elif kind == "whole":
+            messages.append(fault["msg"])
         else:
             messages.append(f"{name} is invalid")
             if kind.endswith(("_type", "_parsing")):
@@ -86,7 +88,3 @@ def _dotted(location: Sequence[int | str]) -> str:
 def blank(value: Any) -> bool:
     """Whether a text is missing, empty or white."""
     return value is None or (isinstance(value, str) and not value.strip())
-
-
-def header(headers: Mapping[str, str], name: str) -> str:
-    return headers.get(name, "").strip()

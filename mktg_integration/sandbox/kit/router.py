@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar, get_type_hints
 
+from ..routing import Routes
 from ..wire import Request, Response
 from .core import Kit
 from .requests import Keys, NoKeys, read_body, read_query
@@ -23,8 +23,6 @@ class Route:
     """One documented endpoint."""
 
     operation: str
-    method: str
-    pattern: re.Pattern[str]
     handler: Callable[..., Response]
     query: type[Keys] | None
     body: type[Keys] | None
@@ -49,10 +47,10 @@ class Route:
 
 
 class Router:
-    """The endpoints by method and path."""
+    """Collects the endpoints."""
 
     def __init__(self) -> None:
-        self.routes: list[Route] = []
+        self._routes: list[Route] = []
 
     def __call__(
         self, operation: str, *, form: bool = False, public: bool = False, newer: bool = False
@@ -63,104 +61,27 @@ class Router:
         models they are read by. ``form``: form-encoded bodies too. ``public``: needs no credential.
         ``newer``: not in the document, served where the world's settings say so.
         """
-        method, template = operation.split(" ")
-        pattern = re.compile(re.sub(r"\{(\w+)\}", r"(?P<\1>[0-9]{1,18})", template))
 
         def register(handler: Handler) -> Handler:
             hints = get_type_hints(handler)
             route = Route(
                 operation=operation,
-                method=method,
-                pattern=pattern,
                 handler=handler,
                 query=hints.get("query"),
                 body=hints.get("body"),
                 form=form,
                 public=public,
                 newer=newer,
-                oauth_only=template.startswith(OAUTH_ONLY),
+                oauth_only=operation.partition(" ")[2].startswith(OAUTH_ONLY),
             )
-            self.routes.append(route)
+            self._routes.append(route)
             return handler
 
         return register
 
-    def find(self, method: str, path: str, *, newer: bool) -> tuple[Route, dict[str, int]] | None:
-        """The route of a request and the ids in its path; None where there is none."""
-        for route in self.routes:
-            if route.method == method and (newer or not route.newer):
-                match = route.pattern.fullmatch(path)
-                if match:
-                    return route, {name: int(text) for name, text in match.groupdict().items()}
-        return None
-
-
-def answer(self, kit: Kit, request: Request, ids: dict[str, int]) -> Response:
-        """Check the request's keys, then let the handler answer.
-
-        Raises ``Refused``.
-        """
-        arguments: dict[str, Any] = dict(ids)
-        query = read_query(request, self.query or NoKeys)
-        body = read_body(request, self.body or NoKeys, form=self.form)
-        if self.query:
-            arguments["query"] = query
-        if self.body:
-            arguments["body"] = body
-        return self.handler(kit, **arguments)
-
-
-class Router:
-    """The endpoints by method and path."""
-
-    def __init__(self) -> None:
-        self.routes: list[Route] = []
-
-    def __call__(
-        self, operation: str, *, form: bool = False, public: bool = False, newer: bool = False
-    ) -> Callable[[Handler], Handler]:
-        """Register a handler for ``"POST /v4/tags/{tag_id}/subscribers/{id}"``.
-
-        Its parameters after the first: the path's ids, and ``query`` and ``body``, whose annotations are the
-        models they are read by. ``form``: form-encoded bodies too. ``public``: needs no credential.
-        ``newer``: not in the document, served where the world's settings say so.
-        """
-        method, template = operation.split(" ")
-        pattern = re.compile(re.sub(r"\{(\w+)\}", r"(?P<\1>[0-9]{1,18})", template))
-
-        def register(handler: Handler) -> Handler:
-            hints = get_type_hints(handler)
-            route = Route(
-                operation=operation,
-                method=method,
-                pattern=pattern,
-                handler=handler,
-                query=hints.get("query"),
-                body=hints.get("body"),
-                form=form,
-                public=public,
-                newer=newer,
-                oauth_only=template.startswith(OAUTH_ONLY),
-            )
-            self.routes.append(route)
-            return handler
-
-        return register
-
-    def find(self, method: str, path: str, *, newer: bool) -> tuple[Route, dict[str, int]] | None:
-        """The route of a request and the ids in its path; None where there is none."""
-        for route in self.routes:
-            if route.method == method and (newer or not route.newer):
-                match = route.pattern.fullmatch(path)
-                if match:
-                    return route, {name: int(text) for name, text in match.groupdict().items()}
-        return None
-
-
-def _names_of_core() -> dict[str, Any]:
-    from .core import Kit
-
-    return {"Kit": Kit}
+    def table(self) -> Routes[Route]:
+        """All that have been registered, to find a request's route in."""
+        return Routes((route.operation, route) for route in self._routes)
 
 
 routes = Router()

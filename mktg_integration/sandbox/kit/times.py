@@ -27,13 +27,17 @@ def parse(text: str) -> float:
 
 
 def _day(text: str) -> str:
+    if not _is_day(text):
+        raise PydanticCustomError("kit", "date is incorrectly formatted. Use YYYY-MM-DD.")
+    return text
+
+
+def _is_day(text: str) -> bool:
     try:
-        if not _DAY.fullmatch(text):
-            raise ValueError(text)
         date.fromisoformat(text)
     except ValueError:
-        raise PydanticCustomError("day", "date is incorrectly formatted. Use YYYY-MM-DD.") from None
-    return text
+        return False
+    return _DAY.fullmatch(text) is not None
 
 
 Day = Annotated[str, AfterValidator(_day)]

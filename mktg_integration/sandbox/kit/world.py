@@ -8,6 +8,8 @@ from typing import Any, Protocol, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
+from ..errors import WorldError
+from ..values import place, same_address
 from .objects import (
     STRICT,
     Account,
@@ -28,6 +30,7 @@ from .objects import (
     Token,
     Webhook,
     WebhookEndpoint,
+    field_key,
 )
 from .tables import Members, Past, Table
 from .times import iso
@@ -159,14 +162,14 @@ class World:
     def loaded(cls, data: Mapping[str, Any], clock: Callable[[], float]) -> World:
         """A world from a file's values; times that are left out are now.
 
-        Raises ValueError that names the row and the key.
+        Raises ``WorldError`` that names the row and the key.
         """
         now = iso(clock())
         data = {key: _dated(key, value, now) for key, value in data.items()}
         try:
             file = _FILE.validate_python(data)
         except ValidationError as error:
-            raise ValueError(f"kit world: {_first(error)}") from None
+            raise WorldError(f"kit: {_first(error)}") from None
         world = cls(clock)
         world._fill(file)
         return world
@@ -196,7 +199,9 @@ class World:
             self.last_ids[name] = max([file.last_ids.get(name, 0), *rows])
         self._index_emails()
         self._check_fields()
-        self._join("taggings", self.taggings, self.tags, [(t.tag_id, t.subscriber_id, t.tagged_at) for t in file.taggings])
+        self._join(
+            "taggings", self.taggings, self.tags, [(t.tag_id, t.subscriber_id, t.tagged_at) for t in file.taggings]
+        )
         self._join(
             "form_members",
             self.form_members,
@@ -215,24 +220,22 @@ class World:
     def _index_emails(self) -> None:
         self.ids_by_email.clear()
         for row in self.subscribers:
-            other = self.ids_by_email.setdefault(row.email_address.lower(), row.id)
+            other = self.ids_by_email.setdefault(same_address(row.email_address), row.id)
             if other != row.id:
-                raise ValueError(f"kit world: subscribers {other} and {row.id} have the same email_address")
+                raise WorldError(f"kit: subscribers {other} and {row.id} have the same email_address")
 
     def _check_fields(self) -> None:
         keys = {row.key for row in self.custom_fields}
         for row in self.subscribers:
             if not keys.issuperset(row.fields):
                 unknown = sorted(set(row.fields) - keys)
-                raise ValueError(f"kit world: subscriber {row.id}: fields {unknown} are no custom field's key")
+                raise WorldError(f"kit: subscriber {row.id}: fields {unknown} are no custom field's key")
 
-    def _join(
-        self, name: str, members: Members, containers: Table[Any], rows: list[tuple[int, int, str]]
-    ) -> None:
+    def _join(self, name: str, members: Members, containers: Table[Any], rows: list[tuple[int, int, str]]) -> None:
         joined: dict[int, dict[int, str]] = {}
         for index, (container, subscriber, at) in enumerate(rows):
             if containers.get(container) is None or self.subscribers.get(subscriber) is None:
-                raise ValueError(f"kit world: {name}[{index}] names an id that is not in the file")
+                raise WorldError(f"kit: {name}[{index}] names an id that is not in the file")
             joined.setdefault(container, {})[subscriber] = at
         for container, since in joined.items():
             members.within(container).fill(since)
@@ -241,7 +244,7 @@ class World:
 def _by_id(name: str, rows: list[R]) -> dict[int, R]:
     by_id = {row.id: row for row in rows}
     if len(by_id) != len(rows):
-        raise ValueError(f"kit world: {name} has an id twice")
+        raise WorldError(f"kit: {name} has an id twice")
     return by_id
 
 
@@ -255,13 +258,21 @@ def _dated(key: str, value: Any, now: str) -> Any:
         return [{"added_at": now, **row} for row in value]
     if key == "subscribers":
         return [{"created_at": now, "updated_at": row.get("created_at", now), **row} for row in value]
+    if key == "custom_fields":
+        value = [_keyed(row) for row in value]
     if key in DATED:
         return [{"created_at": now, **row} for row in value]
     return value
 
 
+def _keyed(row: dict[str, Any]) -> dict[str, Any]:
+    """A custom field with the key and name that follow from its label."""
+    key = row.get("key") or field_key(str(row.get("label", "")))
+    return {"key": key, "name": f"ck_field_{row.get('id')}_{key}", **row}
+
+
 def _first(error: ValidationError) -> str:
     fault = error.errors(include_url=False, include_input=False)[0]
-    where = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in fault["loc"]).lstrip(".")
+    where = place(fault["loc"])
     known = ", ".join(f.name for f in fields(WorldFile)) if len(fault["loc"]) == 1 else ""
     return f"{where}: {fault['msg']}" + (f" (known: {known})" if known else "")
