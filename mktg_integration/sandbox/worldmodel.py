@@ -6,18 +6,15 @@ from collections.abc import Mapping
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
-from pydantic.alias_generators import to_camel
 
 from .errors import WorldError
 from .values import place
 
 
 class WorldModel(BaseModel):
-    """One object of a world file. Keys are in camelCase, unknown ones are refused."""
+    """One object of a world file; unknown keys are refused."""
 
-    model_config = ConfigDict(
-        extra="forbid", strict=True, alias_generator=to_camel, validate_by_name=True, validate_by_alias=True
-    )
+    model_config = ConfigDict(extra="forbid", strict=True)
 
 
 W = TypeVar("W", bound=WorldModel)

@@ -49,7 +49,7 @@ class Store:
             events=list(self.events.values()),
             engagements=self.engagements,
         )
-        return world.model_dump(mode="json", by_alias=True)
+        return world.model_dump(mode="json")
 
     def now(self) -> str:
         return iso_time(self._clock())

@@ -7,9 +7,9 @@ are left; the envelopes are those of the field notes. Where both are silent:
   ``{"contacts": [{"email", "subscriptionStatus"}]}``, also with ``status`` for ``subscriptionStatus``. An
   engagement is one object of the listed fields.
 - A bad item, and an unknown contact in the subscription batch, is left out of ``data``, unless the world has
-  ``v1RefuseWholeBatch``: then the whole batch is a 400 VALIDATION_ERROR that names the item.
+  ``v1_refuse_whole_batch``: then the whole batch is a 400 VALIDATION_ERROR that names the item.
 - Statuses: 400 VALIDATION_ERROR, 401 UNAUTHORIZED, 404 NOT_FOUND, 409 DUPLICATE_ERROR (two companies with one
-  ``baseDomain``, where the world has ``uniqueBaseDomain``), 429 RATE_LIMIT_EXCEEDED, 500 INTERNAL_ERROR.
+  ``baseDomain``, where the world has ``unique_base_domain``), 429 RATE_LIMIT_EXCEEDED, 500 INTERNAL_ERROR.
 - A contact made here has NO_STATUS until a status is set; any key is taken in ``variables``.
 """
 

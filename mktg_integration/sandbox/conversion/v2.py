@@ -9,7 +9,7 @@ Implements the reference's overview and ``POST /v2/contacts``, and of the field 
   otherwise the contact is found or made by ``email``. An address that is another contact's: ``upsert_failed``.
 - ``preserveExistingFields`` holds for ``fields`` and ``companyFields``, not for the subscription status.
 - A failed item of a batch is ``{"success": false, "error": {"code", "message"}}`` in its place.
-- An event's ``userId`` is the ``userId`` that a world gives to a contact.
+- An event's ``userId`` is the ``user_id`` that a world gives to a contact.
 """
 
 from __future__ import annotations

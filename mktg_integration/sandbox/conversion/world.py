@@ -129,7 +129,7 @@ def refuse_doubles(world: World) -> None:
     """Raise WorldError for two objects that share what must be one's own."""
     _refuse_doubles("contacts", "id", [c.id for c in world.contacts])
     _refuse_doubles("contacts", "email", [same_address(c.email) for c in world.contacts])
-    _refuse_doubles("companies", "externalId", [c.external_id for c in world.companies])
+    _refuse_doubles("companies", "external_id", [c.external_id for c in world.companies])
 
 
 def _refuse_doubles(rows: str, key: str, values: list[str]) -> None:
