@@ -1,0 +1,51 @@
+"""What the site wants said of a person's consent: mapping, explicit acts and opt-outs in one (pure)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+from mktg_integration.models import ExplicitActs, OptOut
+from mktg_integration.profile import Consent, ConsentStatus
+
+
+@dataclass(frozen=True, slots=True)
+class Resolved:
+    """The consent that holds. ``explicit``: it comes of ``subscribe()``, which alone may bring a contact back."""
+
+    status: ConsentStatus
+    evidence: str
+    explicit: bool = False
+
+
+def resolve(
+    mapped: Consent, acts: Iterable[ExplicitActs], optout: OptOut | None, *, unknown_as_granted: bool
+) -> Resolved:
+    """Refusal wins: an opt-out, an ``unsubscribe()``, or a mapping that refuses after the last ``subscribe()``."""
+    if optout is not None:
+        return Resolved(ConsentStatus.REFUSED, f"{optout.kind}:{optout.at.isoformat()}")
+    act = _latest(acts)
+    if act is not None and act.status is ConsentStatus.REFUSED:
+        return Resolved(ConsentStatus.REFUSED, act.evidence)
+    if mapped.status is ConsentStatus.REFUSED and not (act is not None and _is_after(act.when, mapped.when)):
+        return Resolved(ConsentStatus.REFUSED, mapped.evidence)
+    if act is not None:
+        return Resolved(ConsentStatus.GRANTED, act.evidence, explicit=True)
+    if mapped.status is ConsentStatus.UNKNOWN and unknown_as_granted:
+        return Resolved(ConsentStatus.GRANTED, "UNKNOWN_CONSENT")
+    evidence = mapped.evidence if mapped.status is not ConsentStatus.UNKNOWN else ""
+    return Resolved(mapped.status, evidence)
+
+
+def _latest(acts: Iterable[ExplicitActs]) -> Consent | None:
+    said = [
+        Consent(ConsentStatus(act.consent), act.consent_who, act.consent_when, act.consent_how)
+        for act in acts
+        if act.consent and act.consent_when is not None
+    ]
+    return max(said, key=lambda consent: consent.when or datetime.min, default=None)
+
+
+def _is_after(one: datetime | None, other: datetime | None) -> bool:
+    return one is not None and other is not None and one > other

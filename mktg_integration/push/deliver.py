@@ -1,0 +1,386 @@
+"""Delivers a batch of people: plan, call, fold the answers, plan again, until nothing differs.
+
+Pool threads do HTTP only; everything else, the database above all, happens in the thread that drains.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol
+
+from mktg_integration.conf import settings
+from mktg_integration.exceptions import Action, MalformedAnswerError, ServiceError
+from mktg_integration.models import WaitReason
+from mktg_integration.providers.base import (
+    Answer,
+    Call,
+    Catalogue,
+    Outcome,
+    Patch,
+    Person,
+    Provider,
+    Result,
+    Verdict,
+    VerdictKind,
+)
+from mktg_integration.push.bisect import Bisection
+from mktg_integration.records import ContactRecord, CustomFieldRecord, TagRecord
+
+logger = logging.getLogger("mktg_integration.push")
+
+MAX_ROUNDS = 12
+"""A plan that has not settled by then never will; its people are tried again later."""
+OUTAGE_AFTER = 3
+"""Failures in a row, without a success between, that are the service's and no longer a row's."""
+
+
+class Stop(Exception):  # noqa: N818 (not an error: it ends a drain in order)
+    """The connection has to wait: no further call may start."""
+
+    def __init__(self, reason: WaitReason, detail: str = "", seconds: float | None = None) -> None:
+        self.reason = reason
+        self.detail = detail
+        self.seconds = seconds
+        super().__init__(detail)
+
+
+_WAITS = {
+    Action.WAIT: WaitReason.RATE,
+    Action.RETRY: WaitReason.OUTAGE,
+    Action.RECONNECT: WaitReason.RECONNECT,
+    Action.FORBIDDEN: WaitReason.FORBIDDEN,
+}
+
+
+def stop_for(error: ServiceError) -> Stop:
+    """How the connection waits after a call that failed as a whole."""
+    return Stop(_WAITS.get(error.action, WaitReason.CONFIGURATION), str(error), error.retry_after)
+
+
+class Slots(Protocol):
+    """The rate's slots of this connection's credential, as the draining thread sees them."""
+
+    def ready(self, wanted: int) -> int:
+        """How many calls may start now, of ``wanted``."""
+
+    def seconds_to_next(self) -> float:
+        """Until one more may start."""
+
+
+class TimeLeft(Protocol):
+    """The drain's lease and budget."""
+
+    def may_start_call(self) -> bool:
+        """Whether the lease lasts longer than a call can take, and the budget is not spent."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rejection:
+    """Why a row is dead."""
+
+    verdict: Verdict
+    status: int | None = None
+    request_id: str = ""
+
+
+@dataclass
+class Delivered:
+    """What became of a batch. Who is in none of ``rejected``, ``failed`` and ``kept`` is done."""
+
+    people: dict[str, Person] = field(default_factory=dict)
+    """As the service knows them now; also of those that are not done."""
+    rejected: dict[str, Rejection] = field(default_factory=dict)
+    failed: set[str] = field(default_factory=set)
+    """To be tried later, counted on the row."""
+    kept: set[str] = field(default_factory=set)
+    """Not tried, or not their fault: given back uncounted."""
+    notes: dict[str, str] = field(default_factory=dict)
+    tags: dict[str, TagRecord] = field(default_factory=dict)
+    fields: dict[str, CustomFieldRecord] = field(default_factory=dict)
+    records: dict[str, ContactRecord] = field(default_factory=dict)
+    """The contacts that were told of, by remote id."""
+    untagged: set[tuple[str, str]] = field(default_factory=set)
+    """``(contact remote id, normal tag name)`` that were taken away."""
+    tagged: set[tuple[str, str]] = field(default_factory=set)
+    moved: dict[str, str] = field(default_factory=dict)
+    """The remote id that a person's contact had before it was linked to another one."""
+    account_tags: tuple[TagRecord, ...] = ()
+    """All tags that the account is known to have."""
+    calls: int = 0
+    items: int = 0
+    stop: Stop | None = None
+
+    def is_done(self, key: str) -> bool:
+        """Whether nothing is left to be told of this person."""
+        return key not in self.rejected and key not in self.failed and key not in self.kept
+
+
+class Delivery:
+    """Delivers batches over one connection. Not thread-safe: it belongs to the draining thread."""
+
+    def __init__(
+        self,
+        driver: Provider[Any, Any],
+        options: Any,
+        client: Any,
+        *,
+        slots: Slots,
+        time_left: TimeLeft,
+        patient: bool = False,
+    ) -> None:
+        self.driver = driver
+        self.options = options
+        self.client = client
+        self.catalogue = Catalogue()
+        self.slots = slots
+        self.time_left = time_left
+        self.patient = patient
+        """A person watches: identical rejections do not stop it."""
+        self.pool = ThreadPoolExecutor(settings.POOL_SIZE, thread_name_prefix=f"mktg-{driver.name}")
+        self.successes = 0
+        self._failures_in_a_row = 0
+        self._same_rejections: list[str] = []
+        self._last_rejection: tuple[str, str] = ("", "")
+
+    def close(self) -> None:
+        self.pool.shutdown(wait=True, cancel_futures=True)
+
+    def run(self, people: Mapping[str, Person]) -> Delivered:
+        """Bring the service to what is wanted of these people, as far as it lets us."""
+        out = Delivered(people=dict(people))
+        active = set(people)
+        for _ in range(MAX_ROUNDS):
+            plan = self.driver.plan([out.people[key] for key in sorted(active)], self.catalogue, self.options)
+            out.notes.update(plan.notes)
+            for key, verdict in plan.verdicts.items():
+                self._reject(out, key, Rejection(verdict=verdict))
+            active = {key for call in plan.calls for key in call.items} - set(plan.verdicts)
+            if not plan.calls or out.stop:
+                break
+            before = (dict(out.people), self.catalogue)
+            self.execute(plan.calls, out)
+            active -= out.failed | out.kept | set(out.rejected)
+            if out.stop:
+                break
+            if (out.people, self.catalogue) == before and active:
+                logger.error("%s: a plan did not get on; its people are tried later", self.driver.name)
+                break
+        if out.stop:
+            out.kept |= active
+        else:
+            out.failed |= active
+        out.account_tags = tuple(self.catalogue.tags.values())
+        return out
+
+    # One round
+
+    def execute(self, calls: Iterable[Call], out: Delivered) -> None:
+        """Make these calls, and what a refused one of them leads to, as long as rate, lease and budget let us."""
+        ordered = sorted(calls, key=lambda call: (not call.urgent, bool(call.items)))
+        pending: deque[_Job] = deque(_Job(call) for call in ordered)
+        flying: dict[Future[Answer], _Job] = {}
+        while pending or flying:
+            self._start(pending, flying, out)
+            if not flying:
+                if not self._wait_for_slot(pending, out):
+                    break
+                continue
+            done, _ = wait(flying, return_when=FIRST_COMPLETED)
+            for future in done:
+                job = flying.pop(future)
+                follow_up = self._take(job, future, out)
+                if follow_up is not None:
+                    pending.appendleft(follow_up)
+        for job in pending:
+            out.kept.update(job.unsent())
+
+    def _start(self, pending: deque[_Job], flying: dict[Future[Answer], _Job], out: Delivered) -> None:
+        # Two a thread: the next call is at hand when one ends, and a stop leaves few to run out.
+        room = settings.POOL_SIZE * 2 - len(flying)
+        if out.stop or room <= 0 or not pending:
+            return
+        if not self.time_left.may_start_call():
+            out.stop = Stop(WaitReason.NONE)
+            return
+        for _ in range(min(room, self.slots.ready(min(room, len(pending))), len(pending))):
+            job = pending.popleft()
+            out.calls += 1
+            out.items += len(job.call.items)
+            flying[self.pool.submit(self.driver.execute, job.call, self.client)] = job
+
+    def _wait_for_slot(self, pending: deque[_Job], out: Delivered) -> bool:
+        """Nothing is in flight. Whether it is worth going on: only a short wait is spent here."""
+        if out.stop or not pending:
+            return False
+        seconds = self.slots.seconds_to_next()
+        if seconds > settings.WAKE_SECONDS and not self.patient:
+            out.stop = Stop(WaitReason.RATE, "the documented rate is used up", seconds)
+            return False
+        time.sleep(min(seconds, 1.0) or 0.01)
+        return self.time_left.may_start_call() or self._out_of_time(out)
+
+    def _out_of_time(self, out: Delivered) -> bool:
+        out.stop = Stop(WaitReason.NONE)
+        return False
+
+    # What came back
+
+    def _take(self, job: _Job, future: Future[Answer], out: Delivered) -> _Job | None:
+        call = job.call
+        try:
+            answer = future.result()
+        except ServiceError as error:
+            return self._take_failure(job, error, out)
+        except MalformedAnswerError as error:
+            out.kept.update(job.unsent())
+            self._stop(out, Stop(WaitReason.CONFIGURATION, str(error)))
+            return None
+        self.successes += 1
+        self._failures_in_a_row = 0
+        self._learn(answer, out)
+        for key in call.items:
+            result = answer.results.get(key, Result(outcome=Outcome.RETRY, code="not_answered"))
+            self._fold(key, call.patches.get(key, Patch()), result, out)
+        return job.after(accepted=True, out=out, reject=self._reject_refused)
+
+    def _learn(self, answer: Answer, out: Delivered) -> None:
+        if not (answer.tags or answer.fields):
+            return
+        tags = {self.driver.normal_tag(tag.name): tag for tag in answer.tags}
+        fields = {record.key: record for record in answer.fields}
+        out.tags.update({tag.remote_id: tag for tag in answer.tags})
+        out.fields.update({record.remote_id: record for record in answer.fields})
+        self.catalogue = Catalogue(tags={**self.catalogue.tags, **tags}, fields={**self.catalogue.fields, **fields})
+
+    def _fold(self, key: str, patch: Patch, result: Result, out: Delivered) -> None:
+        person = out.people[key]
+        if result.outcome is Outcome.DONE:
+            self._same_rejections.clear()
+            now = out.people[key] = person.told(patch, result)
+            self._note_contact(key, person, now, patch, out)
+        elif result.outcome is Outcome.ABSENT:
+            out.people[key] = replace(person, known=None, known_tags=None, absent=True)
+        elif result.outcome is Outcome.TAKEN:
+            out.people[key] = replace(person, taken=True)
+        elif result.outcome is Outcome.RETRY:
+            out.failed.add(key)
+        else:
+            verdict = Verdict(kind=VerdictKind.REJECTED, code=result.code or "rejected", reason=result.reason)
+            self._reject(out, key, Rejection(verdict=verdict))
+
+    def _note_contact(self, key: str, before: Person, now: Person, patch: Patch, out: Delivered) -> None:
+        if now.known is None:
+            return
+        remote_id = now.known.remote_id
+        out.records[remote_id] = now.known
+        if before.known is not None and before.known.remote_id != remote_id:
+            out.moved[key] = before.known.remote_id
+        out.tagged |= {(remote_id, name) for name in patch.tags_added}
+        out.untagged |= {(remote_id, name) for name in patch.tags_removed}
+
+    def _reject(self, out: Delivered, key: str, rejection: Rejection) -> None:
+        out.rejected[key] = rejection
+        verdict = rejection.verdict
+        if verdict.kind is VerdictKind.NEEDS_PERSON:
+            return
+        if (verdict.code, verdict.reason) != self._last_rejection:
+            self._same_rejections.clear()
+        self._last_rejection = (verdict.code, verdict.reason)
+        self._same_rejections.append(key)
+        if len(self._same_rejections) >= settings.IDENTICAL_REJECTIONS and not self.patient:
+            for same in self._same_rejections:
+                if out.rejected.pop(same, None) is not None:
+                    out.kept.add(same)
+            detail = f"{len(self._same_rejections)} rejections in a row: {verdict.reason or verdict.code}"
+            self._stop(out, Stop(WaitReason.REJECTIONS, detail))
+
+    def _take_failure(self, job: _Job, error: ServiceError, out: Delivered) -> _Job | None:
+        if error.action is Action.REJECT and job.call.items:
+            self._failures_in_a_row = 0
+            return job.after(accepted=False, out=out, reject=self._reject_refused, error=error)
+        if error.action is Action.RETRY:
+            return self._take_outage(job, error, out)
+        out.kept.update(job.unsent())
+        self._stop(out, stop_for(error))
+        return None
+
+    def _take_outage(self, job: _Job, error: ServiceError, out: Delivered) -> _Job | None:
+        self._failures_in_a_row += 1
+        is_outage = self._failures_in_a_row >= OUTAGE_AFTER or not self.successes
+        if is_outage:
+            out.kept.update(job.unsent())
+            self._stop(out, stop_for(error))
+            return None
+        if error.status is not None and len(job.call.items) > 1:
+            # The service answers others and fails at this batch: look for the one that it cannot bear.
+            return job.after(accepted=False, out=out, reject=self._fail_refused, error=error)
+        out.failed.update(job.unsent())
+        return None
+
+    def _reject_refused(self, keys: Iterable[str], error: ServiceError, out: Delivered) -> None:
+        verdict = Verdict(
+            kind=VerdictKind.REJECTED,
+            code=error.code or f"http_{error.status}",
+            reason="; ".join(error.messages) or "the service refused it without a reason",
+        )
+        rejection = Rejection(verdict=verdict, status=error.status, request_id=error.request_id)
+        for key in keys:
+            self._reject(out, key, rejection)
+
+    @staticmethod
+    def _fail_refused(keys: Iterable[str], error: ServiceError, out: Delivered) -> None:
+        out.failed.update(keys)
+
+    @staticmethod
+    def _stop(out: Delivered, stop: Stop) -> None:
+        out.stop = out.stop or stop
+
+
+class _Job:
+    """One call to make, or the search for the refused ones of a batch, one call after the other."""
+
+    def __init__(self, call: Call) -> None:
+        self.whole = call
+        self.call = call
+        self._search: Bisection | None = None
+        self._error: ServiceError | None = None
+        self._told = 0
+        self._refuse: Callable[[Iterable[str], ServiceError, Delivered], None] | None = None
+
+    def unsent(self) -> list[str]:
+        """Whom this job has not brought to an end."""
+        if self._search is None:
+            return list(self.call.items)
+        return self._search.unasked() or list(self.call.items)
+
+    def after(
+        self,
+        *,
+        accepted: bool,
+        out: Delivered,
+        reject: Callable[[Iterable[str], ServiceError, Delivered], None],
+        error: ServiceError | None = None,
+    ) -> _Job | None:
+        """The next call of the search, None when it is over (or none is needed)."""
+        if self._search is None:
+            if accepted:
+                return None
+            self._search = Bisection(list(self.call.items))
+            self._refuse = reject
+        else:
+            self._search.answered(accepted)
+        self._error = error or self._error
+        keys = self._search.next()
+        newly_refused = self._search.refused[self._told :]
+        self._told = len(self._search.refused)
+        if newly_refused and self._error is not None and self._refuse is not None:
+            self._refuse(newly_refused, self._error, out)
+        if not keys:
+            return None
+        self.call = self.whole.only(keys)
+        return self

@@ -1,0 +1,345 @@
+"""Sends what is due over one connection: claim, load, deliver, record, settle, again, until nothing is due.
+
+One drain at a time for each connection, under a lease. No transaction spans a call.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+from django.utils import timezone
+
+from mktg_integration import background, rates
+from mktg_integration.conf import settings
+from mktg_integration.connections import public_url_matches
+from mktg_integration.exceptions import MktgError, ServiceError
+from mktg_integration.http import Unlimited
+from mktg_integration.models import (
+    Connection,
+    ConnectionState,
+    Kind,
+    OutboxRow,
+    Run,
+    RunKind,
+    RunStatus,
+    Tag,
+    WaitReason,
+)
+from mktg_integration.providers.base import Intent
+from mktg_integration.push import claims, guard, introduce, pace, people, record, wake
+from mktg_integration.push.deliver import Delivered, Delivery, Rejection, Stop, stop_for
+from mktg_integration.push.occurrences import deliver_occurrences
+from mktg_integration.signals import connection_needs_attention
+
+logger = logging.getLogger("mktg_integration.push")
+
+TASK = "mktg_integration.tasks.drain"
+WAIT_SECONDS = {
+    WaitReason.RECONNECT: 900.0,
+    WaitReason.FORBIDDEN: 900.0,
+    WaitReason.CONFIGURATION: 900.0,
+    WaitReason.REJECTIONS: 3600.0,
+    WaitReason.RATE: 60.0,
+    WaitReason.COPY: 3600.0,
+}
+OUTAGE_SECONDS = 5.0
+OUTAGE_SECONDS_MAX = 600.0
+NEEDS_A_PERSON = frozenset(
+    {
+        WaitReason.RECONNECT,
+        WaitReason.FORBIDDEN,
+        WaitReason.REJECTIONS,
+        WaitReason.CONFIGURATION,
+        WaitReason.COPY,
+    }
+)
+
+
+@dataclass
+class DrainReport:
+    """What one drain did. ``waiting`` is a ``WaitReason`` (or ``busy``, ``paused``), ``next_in`` seconds or None."""
+
+    claimed: int = 0
+    done: int = 0
+    rejected: int = 0
+    postponed: int = 0
+    released: int = 0
+    calls: int = 0
+    waiting: str = ""
+    detail: str = ""
+    next_in: float | None = None
+    reasons: dict[str, int] = field(default_factory=dict)
+
+    def counts(self) -> dict[str, Any]:
+        return {
+            "claimed": self.claimed,
+            "done": self.done,
+            "rejected": self.rejected,
+            "postponed": self.postponed,
+            "released": self.released,
+            "calls": self.calls,
+            "reasons": self.reasons,
+        }
+
+
+def drain(connection_id: int, *, seconds: float | None = None, foreground: bool = False) -> DrainReport:
+    """Send what is due over one connection, for at most ``seconds`` (default ``DRAIN_SECONDS``).
+
+    In the ``foreground`` a person watches: waits of the connection are tried at once, rates are waited for, and
+    identical rejections do not stop it. Raises nothing for what a service or a row does wrong.
+    """
+    connection = Connection.objects.select_related("state").get(pk=connection_id)
+    report = DrainReport()
+    report.waiting = _not_now(connection, foreground=foreground)
+    if report.waiting:
+        return report
+    ends_at = time.monotonic() + (settings.DRAIN_SECONDS if seconds is None else seconds)
+    while True:
+        lease = claims.take_lease(connection_id)
+        if lease is None:
+            report.waiting = report.waiting or "busy"
+            return report
+        try:
+            _Drain(connection, lease, report, ends_at, foreground).run()
+        finally:
+            lease.release()
+        # A wake-up that found us at work went away; so we look once more after giving the lease back.
+        if report.waiting or time.monotonic() >= ends_at or not wake.is_asked(connection_id):
+            break
+    if report.next_in is not None and not foreground:
+        background.enqueue(TASK, connection_id, delay=report.next_in)
+    return report
+
+
+def _not_now(connection: Connection, *, foreground: bool) -> str:
+    """Why this connection may not send now; empty where it may."""
+    state = connection.state
+    if not settings.PUSH or not connection.push_enabled:
+        return "off"
+    if connection.paused or connection.dry_run:
+        return "paused" if connection.paused else "dry_run"
+    if not public_url_matches(connection):
+        _wait(connection, Stop(WaitReason.COPY, "the database is bound to another site's PUBLIC_URL: confirm it"))
+        return WaitReason.COPY
+    waits = state.wait_until is not None and state.wait_until > timezone.now()
+    return state.wait_reason if waits and not foreground else ""
+
+
+@dataclass
+class _TimeLeft:
+    lease: claims.Lease
+    ends_at: float
+
+    def may_start_call(self) -> bool:
+        if time.monotonic() >= self.ends_at:
+            return False
+        if self.lease.seconds_left() > settings.LEASE_SECONDS / 2:
+            return True
+        return (self.lease.renew() or self.lease.seconds_left() > 0) and (
+            self.lease.seconds_left() > settings.CALL_SECONDS
+        )
+
+
+class _Drain:
+    def __init__(
+        self, connection: Connection, lease: claims.Lease, report: DrainReport, ends_at: float, foreground: bool
+    ) -> None:
+        self.connection = connection
+        self.lease = lease
+        self.report = report
+        self.time_left = _TimeLeft(lease, ends_at)
+        self.foreground = foreground
+        self.started_at = timezone.now()
+        self.cleared_at = 0.0
+
+    def run(self) -> None:
+        claimed_before = self.report.claimed
+        self.cleared_at = time.monotonic()
+        wake.clear(self.connection.pk)
+        try:
+            self._open_and_send()
+        except Stop as stop:
+            self._stop(stop)
+        except ServiceError as error:
+            self._stop(stop_for(error))
+        except MktgError as error:
+            self._stop(Stop(WaitReason.CONFIGURATION, str(error)))
+        finally:
+            claims.release(self.lease, None)
+        if self.report.claimed > claimed_before or self.report.waiting:
+            self._write_run()
+
+    def _open_and_send(self) -> None:
+        driver = self.connection.driver
+        account = self.connection.account()
+        driver.check_credentials(account.credentials)
+        options = driver.options(account)
+        rate = driver.rate_slots(account)
+        prepared = rates.PreparedSlots() if rate else None
+        client = driver.client(account, limiter=prepared or Unlimited())
+        slots: pace.Paced | pace.Unpaced = pace.Unpaced()
+        if rate is not None and prepared is not None:
+            shared = rates.SharedSlots(rates.bucket_for(account, driver), *rate, hold_seconds=settings.CALL_SECONDS)
+            slots = pace.Paced(shared, prepared)
+        self._introduction = introduce.Introduction(
+            self.connection, driver, client, slots, self.time_left, self.foreground
+        )
+        delivery = Delivery(driver, options, client, slots=slots, time_left=self.time_left, patient=self.foreground)
+        try:
+            self._send_all(delivery)
+        finally:
+            delivery.close()
+            slots.close()
+
+    def _send_all(self, delivery: Delivery) -> None:
+        introduced = False
+        while self.time_left.may_start_call():
+            rows = claims.claim(self.lease, settings.CLAIM_SIZE)
+            if rows and not introduced:
+                self.report.calls += self._introduction.read_account(self.connection.state)
+                delivery.catalogue = introduce.load_catalogue(self.connection)
+                introduced = True
+            if rows:
+                self._send(delivery, rows)
+                self._look_well()
+            elif not self._linger():
+                return
+        raise Stop(WaitReason.NONE)
+
+    def _linger(self) -> bool:
+        """Whether to look once more: a save just after the flag was cleared may not have woken anybody."""
+        left = self.cleared_at + settings.WAKE_SECONDS - time.monotonic()
+        if left <= 0 or self.foreground:
+            return False
+        time.sleep(left)
+        return True
+
+    def _send(self, delivery: Delivery, rows: Sequence[OutboxRow]) -> None:
+        self.report.claimed += len(rows)
+        as_of = timezone.now()
+        of_people = [row for row in rows if row.kind in (Kind.PROFILE, Kind.ERASURE)]
+        batch = people.load(self.connection, delivery.driver, delivery.options, rows)
+        stop, kept = guard.keep_identical_failures(batch) if not self.foreground else (None, set())
+        held = guard.hold_mass_leave(self.connection, batch, self.lease, of_people)
+        of_people = [row for row in of_people if row.key not in held]
+        self._read_members(delivery, batch)
+        out = delivery.run(batch.people)
+        out.rejected.update({key: Rejection(verdict=verdict) for key, verdict in batch.verdicts.items()})
+        out.kept |= kept
+        record.write_mirror(self.connection, delivery.driver, out, as_of=as_of)
+        record.write_states(self.connection, batch, out)
+        record.settle_rows(self.lease, of_people, out.rejected, out.failed, out.kept)
+        self._count(of_people, out)
+        self.report.calls += out.calls
+        others = [row for row in rows if row.kind not in (Kind.PROFILE, Kind.ERASURE)]
+        if others:
+            told = deliver_occurrences(delivery, self.lease, others, out, self._count)
+            self.report.calls += told.calls
+            out.stop = out.stop or told.stop
+        if out.stop or stop:
+            raise out.stop or stop or Stop(WaitReason.NONE)
+
+    def _read_members(self, delivery: Delivery, batch: people.Batch) -> None:
+        """Before a tag is given to somebody who was there before us: who had it already?"""
+        if not delivery.driver.introduces:
+            return
+        names = {
+            name
+            for person in batch.people.values()
+            if person.intent is Intent.SYNC and person.sent is None and person.known is not None and person.wanted
+            for name in person.wanted.tags
+        }
+        ids = [delivery.catalogue.tags[name].remote_id for name in names if name in delivery.catalogue.tags]
+        if not ids:
+            return
+        unread = Tag.objects.filter(
+            connection=self.connection, remote_id__in=ids, members_read_at=None, ours=False, deleted_at=None
+        )
+        read = list(unread)
+        self.report.calls += self._introduction.read_members(read)
+        if read:
+            people.read_adopted_tags(batch)
+
+    def _count(self, rows: Sequence[OutboxRow], out: Delivered) -> None:
+        for row in rows:
+            if row.subject in out.rejected:
+                self.report.rejected += 1
+                code = out.rejected[row.subject].verdict.code
+                self.report.reasons[code] = self.report.reasons.get(code, 0) + 1
+            elif row.subject in out.kept:
+                self.report.released += 1
+            elif row.subject in out.failed:
+                self.report.postponed += 1
+            else:
+                self.report.done += 1
+        if any(row.subject in out.failed for row in rows):
+            self.report.next_in = settings.BACKOFF_SECONDS
+
+    # How it ends
+
+    def _look_well(self) -> None:
+        state = self.connection.state
+        if state.wait_reason or state.outages:
+            state.wait_reason, state.wait_detail, state.wait_until, state.outages = WaitReason.NONE, "", None, 0
+            state.save(update_fields=["wait_reason", "wait_detail", "wait_until", "outages"])
+
+    def _stop(self, stop: Stop) -> None:
+        if stop.reason == WaitReason.NONE:
+            self.report.next_in = 0.0
+            return
+        self.report.waiting = stop.reason
+        self.report.detail = stop.detail
+        self.report.next_in = _wait(self.connection, stop)
+
+    def _write_run(self) -> None:
+        now = timezone.now()
+        report = self.report
+        logger.info(
+            "%s: %d claimed, %d done in %d calls, %d rejected, %d to be tried later%s",
+            self.connection.name,
+            report.claimed,
+            report.done,
+            report.calls,
+            report.rejected,
+            report.postponed + report.released,
+            f"; waits: {report.detail or report.waiting}" if report.waiting else "",
+        )
+        Run.objects.create(
+            connection=self.connection,
+            kind=RunKind.PUSH,
+            status=RunStatus.WAITING if report.waiting else RunStatus.DONE,
+            started_at=self.started_at,
+            finished_at=now,
+            counts=report.counts(),
+            detail=report.detail[:500],
+        )
+        if report.calls and not report.waiting:
+            ConnectionState.objects.filter(connection=self.connection).update(last_success_at=now)
+
+
+def _wait(connection: Connection, stop: Stop) -> float:
+    """Let the connection wait; the rows keep their attempts. The seconds until it is worth another look."""
+    state = connection.state
+    if stop.reason == WaitReason.OUTAGE:
+        seconds = min(OUTAGE_SECONDS * 2**state.outages, OUTAGE_SECONDS_MAX)
+        state.outages += 1
+    else:
+        seconds = WAIT_SECONDS[stop.reason]
+    seconds = seconds if stop.seconds is None else max(stop.seconds, 0.05)
+    is_new = state.wait_reason != stop.reason
+    now = timezone.now()
+    state.wait_reason = stop.reason
+    state.wait_detail = stop.detail[:500]
+    state.wait_until = now + timedelta(seconds=seconds)
+    if stop.reason != WaitReason.RATE:
+        state.last_failure_at = now
+    state.save(update_fields=["wait_reason", "wait_detail", "wait_until", "outages", "last_failure_at"])
+    if is_new and stop.reason in NEEDS_A_PERSON:
+        logger.error("%s needs attention: %s", connection.name, stop.detail or stop.reason)
+        connection_needs_attention.send(sender=Connection, connection=connection, reason=str(stop.reason))
+    return seconds

@@ -1,0 +1,69 @@
+"""Brakes: a mistake of the site's own must not unsubscribe everybody, nor bury every row."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+
+from django.utils import timezone
+
+from mktg_integration.conf import settings
+from mktg_integration.models import Connection, ConnectionState, DeadKind, OutboxRow, SyncState, WaitReason
+from mktg_integration.push import claims
+from mktg_integration.push.deliver import Stop
+from mktg_integration.push.people import Batch
+from mktg_integration.push.record import dead_row
+
+WINDOW = timedelta(hours=1)
+CODE = "mass_unsubscribe"
+
+
+def hold_mass_leave(connection: Connection, batch: Batch, lease: claims.Lease, rows: Sequence[OutboxRow]) -> set[str]:
+    """The keys of the rows that now wait for a person: more unsubscribes and erasures at once than is likely.
+
+    Counted over an hour are only those that nobody asked for by ``unsubscribe()`` or ``forget()``: the mapping refuses
+    all of a sudden, or users were deleted.
+    """
+    leavers = batch.implicit_leavers
+    if not leavers:
+        return set()
+    state = connection.state
+    now = timezone.now()
+    if state.leavers_confirmed_until is not None and state.leavers_confirmed_until > now:
+        return set()
+    recent = state.leavers if state.leavers_since is not None and state.leavers_since > now - WINDOW else 0
+    total = recent + len(leavers)
+    if total > settings.MASS_MINIMUM:
+        people = SyncState.objects.filter(connection=connection).count() + recent
+        if total > settings.MASS_SHARE * people:
+            return _hold(batch, lease, rows, total)
+    state.leavers_since = state.leavers_since if recent else now
+    state.leavers = total
+    ConnectionState.objects.filter(pk=state.pk).update(leavers=total, leavers_since=state.leavers_since)
+    return set()
+
+
+def _hold(batch: Batch, lease: claims.Lease, rows: Sequence[OutboxRow], total: int) -> set[str]:
+    held = [row for row in rows if row.subject in batch.implicit_leavers]
+    reason = (
+        f"{total} people would be unsubscribed or erased within an hour, more than MASS_SHARE allows: "
+        "if that is right, confirm with mktg_replay --held"
+    )
+    claims.bury(lease, [dead_row(row, DeadKind.HELD, CODE, reason) for row in held])
+    for row in held:
+        batch.people.pop(row.subject, None)
+    return {row.key for row in held}
+
+
+def keep_identical_failures(batch: Batch) -> tuple[Stop | None, set[str]]:
+    """A mapping that fails for everybody is the site's mistake: its people are kept, and the connection waits."""
+    by_reason: dict[str, set[str]] = {}
+    for subject, verdict in batch.verdicts.items():
+        if verdict.code == "mapping_failed":
+            by_reason.setdefault(verdict.reason, set()).add(subject)
+    for reason, subjects in by_reason.items():
+        if len(subjects) >= settings.IDENTICAL_REJECTIONS:
+            for subject in subjects:
+                del batch.verdicts[subject]
+            return Stop(WaitReason.REJECTIONS, f"{len(subjects)} people at once: {reason}"), subjects
+    return None, set()

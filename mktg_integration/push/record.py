@@ -1,0 +1,140 @@
+"""After the answers: the mirror, what was last sent, and the rows, each in a fixed number of statements."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from django.utils import timezone
+
+from mktg_integration.mirror import upsert, writer
+from mktg_integration.models import Connection, Contact, DeadKind, DeadRow, OutboxRow, SyncState
+from mktg_integration.profile import normal_email
+from mktg_integration.providers.base import Intent, Person, Provider, VerdictKind
+from mktg_integration.push import claims, snapshots
+from mktg_integration.push.deliver import Delivered, Rejection
+from mktg_integration.push.people import Batch
+from mktg_integration.records import Record, TaggingRecord, TagRecord
+
+
+def write_mirror(connection: Connection, driver: Provider[Any, Any], out: Delivered, *, as_of: datetime) -> None:
+    """What the answers told of contacts, tags and fields."""
+    owners = {person.known.remote_id: key for key, person in out.people.items() if person.known is not None}
+    tags = {driver.normal_tag(tag.name): tag for tag in out.account_tags}
+    # A service that lists no tags knows them by name alone.
+    nameless = {name for _, name in out.tagged | out.untagged} - set(tags)
+    tags |= {name: TagRecord(remote_id=name, name=name) for name in nameless}
+    records: list[Record] = [*out.tags.values(), *(tags[name] for name in sorted(nameless)), *out.fields.values()]
+    records += out.records.values()
+    records += [
+        TaggingRecord(contact=contact, tag=tags[name].remote_id, tagged_at=as_of)
+        for contact, name in sorted(out.tagged - out.untagged)
+    ]
+    if records:
+        writer.write(connection, records, as_of=as_of, pushed=True, owners=owners)
+    if out.untagged:
+        writer.untag(connection, [(contact, tags[name].remote_id) for contact, name in sorted(out.untagged)])
+
+
+def write_states(connection: Connection, batch: Batch, out: Delivered) -> None:
+    """What was last sent, for each person of whom something was."""
+    now = timezone.now()
+    rows = [
+        _state_row(connection, person, out.notes.get(key, ""), now)
+        for key, person in sorted(out.people.items())
+        if person.sent is not None and person.intent in _STAY and _differs(batch.states.get(key), person, out)
+    ]
+    if rows:
+        upsert.upsert(SyncState, rows)
+    _end(connection, [person for key, person in out.people.items() if person.intent not in _STAY and out.is_done(key)])
+
+
+_STAY = (Intent.SYNC, Intent.WITHDRAW)
+
+
+def _end(connection: Connection, gone: Sequence[Person]) -> None:
+    """People who left own nothing any more; the mirror forgets whom the service was made to forget."""
+    if not gone:
+        return
+    SyncState.objects.filter(key__in=[f"{connection.pk}:{person.key}" for person in gone]).delete()
+    contacts: dict[Intent, list[str]] = {person.intent: [] for person in gone}
+    for person in gone:
+        if person.known is not None:
+            contacts[person.intent].append(f"{connection.pk}:{person.known.remote_id}")
+    Contact.objects.filter(key__in=contacts.get(Intent.LEAVE, [])).update(subject="", user=None)
+    Contact.objects.filter(key__in=contacts.get(Intent.FORGET, [])).delete()
+
+
+def _state_row(connection: Connection, person: Person, note: str, now: datetime) -> dict[str, Any]:
+    sent = person.sent
+    assert sent is not None  # noqa: S101 (the caller filters)
+    return {
+        "key": f"{connection.pk}:{person.key}",
+        "connection_id": connection.pk,
+        "subject": person.key,
+        "contact_id": f"{connection.pk}:{person.known.remote_id}" if person.known is not None else None,
+        "email_key": normal_email(sent.email),
+        "sent": snapshots.dump(sent),
+        "owned_tags": sorted(person.owned_tags),
+        "sent_at": now,
+        "note": note[:500],
+    }
+
+
+def _differs(state: SyncState | None, person: Person, out: Delivered) -> bool:
+    if state is None or person.sent is None:
+        return True
+    contact = f"{state.connection_id}:{person.known.remote_id}" if person.known is not None else None
+    return (
+        state.sent != snapshots.dump(person.sent)
+        or state.contact_id != contact
+        or state.owned_tags != sorted(person.owned_tags)
+        or state.note != out.notes.get(person.key, "")[:500]
+    )
+
+
+def settle_rows(
+    lease: claims.Lease, rows: Sequence[OutboxRow], rejected: Mapping[str, Rejection], failed: set[str], kept: set[str]
+) -> None:
+    """Done rows go, rejected ones are buried, failed ones come again later, kept ones are given back."""
+    dead = [_dead(row, rejected[row.subject]) for row in rows if row.subject in rejected]
+    if dead:
+        claims.bury(lease, dead)
+    later = [row for row in rows if row.subject in failed and row.subject not in rejected]
+    if later:
+        claims.postpone(lease, later)
+    back = [row.key for row in rows if row.subject in kept and row.subject not in rejected]
+    if back:
+        claims.release(lease, back)
+    done = [row.key for row in rows if row.subject not in rejected and row.subject not in failed | kept]
+    if done:
+        claims.settle(lease, done)
+
+
+def _dead(row: OutboxRow, rejection: Rejection) -> DeadRow:
+    verdict = rejection.verdict
+    kind = DeadKind.NEEDS_PERSON if verdict.kind is VerdictKind.NEEDS_PERSON else DeadKind.REJECTED
+    return dead_row(row, kind, verdict.code, verdict.reason, rejection.status, rejection.request_id)
+
+
+def dead_row(
+    row: OutboxRow, state: DeadKind, code: str, reason: str, status: int | None = None, request_id: str = ""
+) -> DeadRow:
+    """The dead row that takes an outbox row's place."""
+    return DeadRow(
+        key=row.key,
+        connection_id=row.connection_id,
+        kind=row.kind,
+        subject=row.subject,
+        lane=row.lane,
+        attempts=row.attempts + 1,
+        payload=row.payload,
+        marked_at=row.marked_at,
+        state=state,
+        code=code[:64],
+        reason=reason[:500],
+        status=status,
+        request_id=request_id[:128],
+        died_at=timezone.now(),
+    )

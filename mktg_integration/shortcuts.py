@@ -1,0 +1,217 @@
+"""The public Python API: what a site's own code says of a person. Every function takes a user or an email address.
+
+Each writes to the site's database only, within the caller's transaction; the services hear of it a moment later.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from django.db import models, transaction
+from django.utils import timezone
+
+from mktg_integration.exceptions import UnsupportedError
+from mktg_integration.mirror import optouts
+from mktg_integration.models import Connection, ExplicitActs, Kind, Lane, Lead, OptOutKind, SyncState
+from mktg_integration.people import ALL, address_of, lead_for, user_by_email
+from mktg_integration.profile import Consent, ConsentStatus
+from mktg_integration.providers.base import Verb
+from mktg_integration.providers.registry import get_provider
+from mktg_integration.push import outbox, wake
+
+__all__ = [
+    "add_tag",
+    "forget",
+    "remove_tag",
+    "subscribe",
+    "sync_user",
+    "track",
+    "unsubscribe",
+]
+
+Someone = models.Model | str
+"""A user, a ``Lead``, or an email address."""
+
+
+def sync_user(person: Someone, *, connection: str | None = None) -> None:
+    """Bring the services to what the mapping wants of this person, as a save of the user does."""
+    outbox.mark([_subject(person)], connections=_ids(connection, None))
+    wake.wake_on_commit()
+
+
+def subscribe(
+    person: Someone,
+    *,
+    who: str,
+    how: str,
+    when: datetime | None = None,
+    connection: str | None = None,
+    **profile: Any,
+) -> None:
+    """The person asks to be mailed: the one act that lifts an earlier opt-out.
+
+    ``who`` said it (``"the person"``, a staff name), ``how`` (``"newsletter form"``), ``when`` (default now) are the
+    evidence. An address without an account becomes a lead, ``profile`` (``first_name``, ``last_name``, ``fields``,
+    ``tags``, ``pid``) its stored profile. Where a service cannot reactivate a contact the person's note says so.
+    Raises ``ProfileError`` for a malformed address, ``UnsupportedError`` for a connection that cannot subscribe.
+    """
+    said = Consent.granted(who=who, when=when or timezone.now(), how=how)
+    ids = _ids(connection, Verb.SUBSCRIBE)
+    with transaction.atomic():
+        subject = _subject(person, **profile)
+        for address in _addresses(person, subject):
+            optouts.lift(address, scope=ids[0] if ids else None)
+        _say_consent(subject, said, ids)
+        outbox.mark([subject], connections=ids)
+        wake.wake_on_commit()
+
+
+def unsubscribe(
+    person: Someone,
+    *,
+    who: str,
+    how: str,
+    when: datetime | None = None,
+    connection: str | None = None,
+) -> None:
+    """The person is not to be mailed any more, by any connection (or by the one named).
+
+    It holds until ``subscribe()``. It goes before all other work, and where a service documents no way to unsubscribe
+    the row waits as "needs a person".
+    """
+    said = Consent.refused(who=who, when=when or timezone.now(), how=how)
+    ids = _ids(connection, None)
+    with transaction.atomic():
+        subject = _subject(person)
+        for address in _addresses(person, subject):
+            optouts.opt_out(address, kind=OptOutKind.UNSUBSCRIBED, source="site", scope=ids[0] if ids else None)
+        _say_consent(subject, said, ids)
+        outbox.mark([subject], lane=Lane.URGENT, connections=ids)
+        wake.wake_on_commit(urgent=True)
+
+
+def add_tag(person: Someone, name: str, *, connection: str | None = None) -> None:
+    """Give the person a tag beside those of the mapping (ConvertLoop: a segment)."""
+    _say_tag(person, name, True, _ids(connection, Verb.TAG))
+
+
+def remove_tag(person: Someone, name: str, *, connection: str | None = None) -> None:
+    """Take a tag from the person, whoever added it."""
+    _say_tag(person, name, False, _ids(connection, Verb.UNTAG))
+
+
+def track(
+    person: Someone,
+    name: str,
+    data: Mapping[str, Any] | None = None,
+    *,
+    occurred_at: datetime | None = None,
+    key: str | None = None,
+    connection: str | None = None,
+) -> None:
+    """Tell the services that the person did something. Sent once for each ``key`` (default: a new one)."""
+    ids = _ids(connection, Verb.TRACK)
+    if ids == []:
+        return
+    payload = {"name": name, "occurred_at": (occurred_at or timezone.now()).isoformat(), "data": dict(data or {})}
+    with transaction.atomic():
+        subject = _subject(person)
+        outbox.add_occurrence(Kind.EVENT, subject, key or uuid.uuid4().hex, payload, connections=ids)
+        wake.wake_on_commit()
+
+
+def forget(person: Someone) -> None:
+    """Erase the person at every service and in the mirror.
+
+    A keyed hash of the address stays, so that nothing brings the person back but an explicit ``subscribe()``. Where a
+    service documents no way to erase, the row waits as "needs a person". The user's own row is the site's to delete.
+    """
+    with transaction.atomic():
+        subject = _subject(person)
+        addresses = _addresses(person, subject)
+        for address in addresses:
+            optouts.opt_out(address, kind=OptOutKind.FORGOTTEN, source="site", scope=None)
+            outbox.add_occurrence(
+                Kind.ERASURE, subject, uuid.uuid4().hex, {"email": address}, lane=Lane.URGENT, connections=None
+            )
+        ExplicitActs.objects.filter(subject=subject).delete()
+        Lead.objects.filter(email_key__in=[optouts.email_key(address) for address in addresses]).delete()
+        wake.wake_on_commit(urgent=True)
+
+
+# Who, where, what
+
+
+def _subject(person: Someone, **profile: Any) -> str:
+    if isinstance(person, Lead):
+        return outbox.lead_subject(person.pk)
+    if isinstance(person, models.Model):
+        return outbox.user_subject(person)
+    user = user_by_email(person)
+    if user is not None:
+        return outbox.user_subject(user)
+    return outbox.lead_subject(lead_for(person, **profile).pk)
+
+
+def _addresses(person: Someone, subject: str) -> list[str]:
+    """The person's address now, and those under which services know the person."""
+    addresses = {address_of(person)} | {
+        str(sent.get("email", "")) for sent in SyncState.objects.filter(subject=subject).values_list("sent", flat=True)
+    }
+    return sorted(addresses - {""})
+
+
+def _ids(name: str | None, verb: Verb | None) -> list[int] | None:
+    """The connections meant: None for all. Raises ``UnsupportedError`` where the one named cannot do it."""
+    if name is None:
+        if verb is None:
+            return None
+        rows = Connection.objects.filter(push_enabled=True).values_list("pk", "provider")
+        able = [pk for pk, provider in rows if verb in get_provider(provider).verbs]
+        return None if len(able) == len(rows) else able
+    connection = Connection.objects.filter(name=name).only("pk", "provider").first()
+    if connection is None:
+        names = ", ".join(Connection.objects.values_list("name", flat=True)) or "none"
+        raise UnsupportedError(f"there is no connection {name!r}; there are: {names}")
+    provider = get_provider(connection.provider)
+    if verb is not None and verb not in provider.verbs:
+        raise UnsupportedError(f"{provider.label} cannot {verb}: leave the connection {name!r} out")
+    return [connection.pk]
+
+
+def _scopes(ids: list[int] | None) -> list[str]:
+    return [ALL] if ids is None else [str(pk) for pk in ids]
+
+
+def _say_consent(subject: str, said: Consent, ids: list[int] | None) -> None:
+    for scope in _scopes(ids):
+        ExplicitActs.objects.update_or_create(
+            key=f"{scope}:{subject}",
+            defaults={
+                "subject": subject,
+                "scope": scope,
+                "consent": ConsentStatus(said.status).value,
+                "consent_who": said.who[:255],
+                "consent_when": said.when,
+                "consent_how": said.how[:255],
+            },
+        )
+
+
+def _say_tag(person: Someone, name: str, wanted: bool, ids: list[int] | None) -> None:
+    name = name.strip()
+    if not name:
+        raise ValueError("a tag needs a name")
+    with transaction.atomic():
+        subject = _subject(person)
+        for scope in _scopes(ids):
+            acts, _ = ExplicitActs.objects.select_for_update().get_or_create(
+                key=f"{scope}:{subject}", defaults={"subject": subject, "scope": scope}
+            )
+            acts.tags[name] = wanted
+            acts.save(update_fields=["tags"])
+        outbox.mark([subject], connections=ids)
+        wake.wake_on_commit()
