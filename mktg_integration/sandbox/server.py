@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from threading import Event, Lock, Thread
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Protocol, Self
 from urllib.parse import parse_qs
 
 from . import control, pages
@@ -26,6 +26,23 @@ from .wire import Request, Response, Service
 from .world import set_credentials
 
 _logger = logging.getLogger(__name__)
+
+
+class Counts(Protocol):
+    def as_json(self) -> dict[str, Any]:
+        """By kind (``created``, ``updated``, ``resubscribed``, …), then by operation."""
+
+
+class CountingService(Service, Protocol):
+    """What the sandbox's own services offer beyond ``wire.Service``."""
+
+    @property
+    def operations(self) -> Sequence[str]:
+        """All endpoints' templates."""
+
+    @property
+    def stats(self) -> Counts:
+        """What it did since the last load."""
 
 
 class Sandbox:
@@ -67,14 +84,12 @@ class Sandbox:
         self.kit = KitService(self.credentials.kit)
         self.conversion = ConversionService(self.credentials.conversion)
         self.convertloop = ConvertLoopService(self.credentials.convertloop)
-        services: Sequence[Service] = (self.kit, self.conversion, self.convertloop)
-        self.services: dict[str, Service] = {service.name: service for service in services}
+        services: Sequence[CountingService] = (self.kit, self.conversion, self.convertloop)
+        self.services = {service.name: service for service in services}
         self.log = RequestLog(tuple(self.services), keep_bodies=keep_bodies)
         self.faults = Faults()
         self._locks = {name: Lock() for name in self.services}
-        self._operation_of = {
-            name: operation_finder(getattr(service, "operations", ())) for name, service in self.services.items()
-        }
+        self._operation_of = {name: operation_finder(service.operations) for name, service in self.services.items()}
         self._base_credentials = credentials or Credentials()
         self._world_credentials: dict[str, Any] | None = None
         self._stopping = Event()
@@ -113,7 +128,12 @@ class Sandbox:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Stop for good: what the services still had to deliver is dropped."""
         self.stop()
+        self.kit.close()
 
     # Where it is
 
@@ -124,20 +144,20 @@ class Sandbox:
 
     @property
     def kit_url(self) -> str:
-        return self.url + self.kit.prefix
+        return f"{self.url}{self.kit.prefix}"
 
     @property
     def conversion_url(self) -> str:
-        return self.url + self.conversion.prefix
+        return f"{self.url}{self.conversion.prefix}"
 
     @property
     def convertloop_url(self) -> str:
-        return self.url + self.convertloop.prefix
+        return f"{self.url}{self.convertloop.prefix}"
 
     # What it holds
 
     @contextmanager
-    def locked(self, name: str) -> Iterator[Service]:
+    def locked(self, name: str) -> Iterator[CountingService]:
         """A service that answers no request meanwhile."""
         with self._locks[name]:
             yield self.services[name]
@@ -212,9 +232,13 @@ class Sandbox:
         stats: dict[str, Any] = self.log.stats()
         for name in self.services:
             with self.locked(name) as service:
-                own = getattr(service, "stats", None)
-                stats[name]["service"] = copy.deepcopy(own() if callable(own) else own or {})
+                stats[name]["service"] = service.stats.as_json()
         return stats
+
+    def resubscribed(self, name: str) -> int:
+        """How often someone who had opted out, bounced or complained became mailable again in a service."""
+        with self.locked(name) as service:
+            return sum(service.stats.as_json()["resubscribed"].values())
 
     # What goes wrong
 
@@ -242,7 +266,7 @@ class Sandbox:
         page = pages.answer(self, request)
         return Reply(page if page is not None else self._elsewhere(request, incoming.connection))
 
-    def _service_at(self, path: str) -> Service | None:
+    def _service_at(self, path: str) -> CountingService | None:
         for service in self.services.values():
             # The prefix alone, with or without a slash, is left to the service's page.
             if path.startswith(service.prefix + "/") and len(path) > len(service.prefix) + 1:

@@ -9,6 +9,7 @@ from typing import Any
 
 from ..credentials import ConversionCredentials
 from ..routing import Routes
+from ..tally import Tally
 from ..wire import Request, Response
 from . import v1, v2
 from .answers import Answer, Refused
@@ -77,16 +78,10 @@ class ConversionService:
             for contact in self.store.contacts.values()
         ]
 
-    def stats(self) -> dict[str, Any]:
+    @property
+    def stats(self) -> Tally:
         """Contacts created, updated, deleted; ``resubscribed``: opted-out ones that a request made mailable."""
-        store = self.store
-        return {
-            "created": store.counts["created"],
-            "updated": store.counts["updated"],
-            "deleted": store.counts["deleted"],
-            "resubscribed": store.resubscribed.total(),
-            "resubscribed_by": dict(store.resubscribed),
-        }
+        return self.store.tally
 
     def handle(self, request: Request) -> Response:
         found = _ROUTES.find(request.method, request.path)
@@ -94,6 +89,7 @@ class ConversionService:
             note = f"no document has {request.method} on this path"
             return self._refusal(request, Refused(*self._error(request, 404), status=404, undocumented=note))
         operation, endpoint, parameters = found
+        self.store.tally.operation = operation
         try:
             self._admit(request)
             self._refuse_query(request)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import uuid
-from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from ..tally import Tally
 from ..values import iso_time, same_address
 from ..worldmodel import parse_world
 from .world import Company, Contact, Engagement, Event, World, refuse_doubles
@@ -35,9 +35,8 @@ class Store:
         self.events: dict[str, Event] = {event.id: event for event in parsed.events}
         self._by_event_id = {event.event_id: event for event in parsed.events if event.event_id}
         self.engagements: list[Engagement] = parsed.engagements
-        self.counts: Counter[str] = Counter()
-        self.resubscribed: Counter[str] = Counter()
-        """By operation: how often someone who had opted out, bounced or complained became mailable again."""
+        self.tally = Tally("created", "updated", "deleted", "resubscribed")
+        """``resubscribed``: someone who had opted out, bounced or complained became mailable again."""
 
     def dump(self) -> dict[str, Any]:
         world = World(
@@ -65,12 +64,12 @@ class Store:
         contact = Contact(email=email, created_at=now, updated_at=now)
         self.contacts[contact.id] = contact
         self._by_email[same_address(email)] = contact
-        self.counts["created"] += 1
+        self.tally.add("created")
         return contact
 
     def touch(self, contact: Contact) -> None:
         contact.updated_at = self.now()
-        self.counts["updated"] += 1
+        self.tally.add("updated")
 
     def rename(self, contact: Contact, email: str) -> None:
         """Give a contact another address, which the caller knows to be free."""
@@ -78,15 +77,15 @@ class Store:
         contact.email = email
         self._by_email[same_address(email)] = contact
 
-    def set_status(self, contact: Contact, status: str, operation: str) -> None:
+    def set_status(self, contact: Contact, status: str) -> None:
         if contact.subscription_status in OPTED_OUT and status not in OPTED_OUT:
-            self.resubscribed[operation] += 1
+            self.tally.add("resubscribed")
         contact.subscription_status = status
 
     def delete(self, contact: Contact) -> None:
         del self.contacts[contact.id]
         del self._by_email[same_address(contact.email)]
-        self.counts["deleted"] += 1
+        self.tally.add("deleted")
 
     def company_with_domain(self, domain: str) -> Company | None:
         wanted = domain.lower()

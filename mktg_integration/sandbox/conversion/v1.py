@@ -154,7 +154,7 @@ def set_subscriptions(store: Store, request: Request) -> Answer:
         status = item.subscriptionStatus or item.status
         if contact is None or not status:
             return None
-        store.set_status(contact, status, "POST /v1/contacts/batch-subscription")
+        store.set_status(contact, status)
         store.touch(contact)
         return {"email": contact.email, "contactId": contact.id, "subscriptionStatus": status}
 

@@ -109,7 +109,7 @@ def _parse(model: type[B], value: Any) -> B:
 def upsert(store: Store, request: Request) -> Answer:
     """``POST /v2/contacts``."""
     body = _parse(UpsertBody, read_json(request, INVALID_REQUEST))
-    contact, created = _upsert_one(store, body, body, "POST /v2/contacts")
+    contact, created = _upsert_one(store, body, body)
     return Answer({"data": {"cnvContactId": contact.id, "contactCreated": created}})
 
 
@@ -123,7 +123,7 @@ def upsert_batch(store: Store, request: Request) -> Answer:
     notes: list[str | None] = []
     for item in body.contacts:
         try:
-            contact, created = _upsert_one(store, _parse(ContactBody, item), body, "POST /v2/contacts/batch")
+            contact, created = _upsert_one(store, _parse(ContactBody, item), body)
         except Refused as refused:
             results.append({"success": False, "error": refused.body()})
             notes.append(refused.undocumented)
@@ -169,13 +169,13 @@ def _check_writable(keys: Iterable[str], defined: Mapping[str, FieldDefinition],
         raise Refused("invalid_field", f"{where}: the field {locked[0]!r} is read-only.")
 
 
-def _upsert_one(store: Store, body: ContactBody, options: Options, operation: str) -> tuple[Contact, bool]:
+def _upsert_one(store: Store, body: ContactBody, options: Options) -> tuple[Contact, bool]:
     found = _check(store, body, options)
     contact = found or store.create(body.email)
     if found and body.email:
         store.rename(found, body.email)
     if body.subscriptionStatus:
-        store.set_status(contact, body.subscriptionStatus, operation)
+        store.set_status(contact, body.subscriptionStatus)
     write_fields(contact.fields, body.fields, preserve=options.preserveExistingFields)
     write_fields(contact.company_fields, body.companyFields, preserve=options.preserveExistingFields)
     contact.synced_to_crm = contact.synced_to_crm or options.syncToCRM

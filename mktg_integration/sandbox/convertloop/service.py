@@ -26,6 +26,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from ..credentials import ConvertLoopCredentials
 from ..routing import Routes
+from ..tally import Tally
 from ..values import is_email, is_iso_time, json_object, place, undocumented_shapes
 from ..wire import Request, Response
 from .store import IDENTITIES, Identification, Store
@@ -170,9 +171,10 @@ class ConvertLoopService:
             for person in self.store.people.values()
         ]
 
-    def stats(self) -> dict[str, Any]:
+    @property
+    def stats(self) -> Tally:
         """People created, updated, merged; ``resubscribed``: unsubscribed ones that a request brought back."""
-        return {key: self.store.counts[key] for key in ("created", "updated", "merged", "resubscribed")}
+        return self.store.tally
 
     def handle(self, request: Request) -> Response:
         found = _ROUTES.find(request.method, request.path)
@@ -180,6 +182,7 @@ class ConvertLoopService:
             note = f"no document has {request.method} on this path"
             return self._refusal(Refused(404, "Not Found", note))
         operation, endpoint, _ = found
+        self.store.tally.operation = operation
         try:
             self._admit(request)
             endpoint(self.store, self._read(request))

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from ..errors import WorldError
+from ..tally import Tally
 from ..values import iso_time, same_address
 from ..worldmodel import parse_world
 from .world import EventLog, Moment, Person, World
@@ -44,8 +44,7 @@ class Store:
             self._enter(person)
         self._next_person = max(self.people, default=0) + 1
         self._next_event = max((event.id for event in self.event_logs), default=0) + 1
-        self.counts: Counter[str] = Counter()
-        """``created``, ``updated``, ``merged`` and ``resubscribed`` people."""
+        self.tally = Tally("created", "updated", "merged", "resubscribed")
 
     @staticmethod
     def _refuse_doubles(world: World) -> None:
@@ -82,7 +81,7 @@ class Store:
         person.segments = [s for s in dict.fromkeys(kept) if s not in said.remove_from_segments]
         if said.resubscribe and not person.subscribed:
             person.subscribed = True
-            self.counts["resubscribed"] += 1
+            self.tally.add("resubscribed")
         person.updated_at = self.now()
         return person
 
@@ -110,19 +109,19 @@ class Store:
         matches: list[Person] = []
         for name in IDENTITIES:
             found = self._index.get(_key(name, identity[name])) if name in identity else None
-            if found is not None and found not in matches:
+            if found is not None and all(found is not match for match in matches):
                 matches.append(found)
         if not matches:
             now = self.now()
             person = Person.model_validate({"id": self._next_person, "created_at": now, "updated_at": now, **identity})
             self._next_person += 1
             self.people[person.id] = person
-            self.counts["created"] += 1
+            self.tally.add("created")
             return person
         survivor, *others = matches
         for other in others:
             self._merge(survivor, other)
-        self.counts["updated"] += 1
+        self.tally.add("updated")
         return survivor
 
     def _merge(self, survivor: Person, other: Person) -> None:
@@ -141,7 +140,7 @@ class Store:
                 event.person_id = survivor.id
         del self.people[other.id]
         self._enter(survivor)
-        self.counts["merged"] += 1
+        self.tally.add("merged")
 
     def _enter(self, person: Person) -> None:
         self._index.update(dict.fromkeys(_keys(person), person))

@@ -99,7 +99,7 @@ def test_a_resubscription_is_counted(ask: Asker, service: ConversionService) -> 
     assert service.people()[0]["status"] == "UNSUBSCRIBED"
     items = [{"email": "jane@example.com", "subscriptionStatus": "SUBSCRIBED"}]
     ask("POST /v1/contacts/batch-subscription", {"contacts": items})
-    assert service.stats()["resubscribed_by"] == {"POST /v1/contacts/batch-subscription": 1}
+    assert service.stats.as_json()["resubscribed"] == {"POST /v1/contacts/batch-subscription": 1}
 
 
 def test_engagements(ask: Asker, service: ConversionService) -> None:
