@@ -8,7 +8,7 @@ import re
 BLANK = "[…]"
 _LONGEST = 300
 
-_EMAIL = re.compile(r"[^\s@<>\"'(),;:=&?/]+(?:@|%40)[^\s@<>\"'(),;:=&?/]+", re.IGNORECASE)
+_EMAIL = re.compile(r"[^\s@<>\"(),;:]+(?:@|%40)[^\s@<>\"'(),;:=&?/]+", re.IGNORECASE)
 _SCHEME = re.compile(r"\b(bearer|basic|token)\s+(?=\S{8})[\w.~+/=:-]+", re.IGNORECASE)
 _NAMED_SECRET = re.compile(
     r"\b((?:x[-_])?(?:kit[-_])?(?:api[-_ ]?(?:key|secret)|(?:access|refresh|id)[-_]token|client[-_]secret"
