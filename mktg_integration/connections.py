@@ -9,7 +9,9 @@ from django.db import router, transaction
 from mktg_integration.conf import NAME, settings
 from mktg_integration.exceptions import ConfigurationError
 from mktg_integration.models import Connection, ConnectionSource, ConnectionState, WaitReason
+from mktg_integration.providers.base import Provider
 from mktg_integration.providers.registry import get_provider
+from mktg_integration.rates import limiter_for
 
 
 class Declared(NamedTuple):
@@ -18,6 +20,14 @@ class Declared(NamedTuple):
     created: tuple[str, ...]
     enabled: tuple[str, ...]
     disabled: tuple[str, ...]
+
+
+class Opened(NamedTuple):
+    """What is needed to call a service: ``driver.execute(call, client)``."""
+
+    driver: Provider[Any, Any]
+    options: Any
+    client: Any
 
 
 def sync_declared() -> Declared:
@@ -91,6 +101,18 @@ def bind(connection: Connection) -> None:
     )
 
 
+def open_client(connection: Connection) -> Opened:
+    """The provider, the parsed options and a client of ``connection``, for calls outside a drain.
+
+    Each call waits for its slot of the documented rate. Raises ``ConfigurationError`` where credentials or options are
+    incomplete, ``DecryptionError`` where they cannot be read.
+    """
+    driver, account = connection.driver, connection.account()
+    driver.check_credentials(account.credentials)
+    client = driver.client(account, limiter=limiter_for(account, driver))
+    return Opened(driver, driver.options(account), client)
+
+
 def _site_address() -> str:
     return settings.PUBLIC_URL.strip().rstrip("/").lower()
 
@@ -113,8 +135,8 @@ def _check_same(row: Connection, provider: str) -> None:
         raise ConfigurationError(f"{where}: a stored connection already has this name; rename or delete one of the two")
     if row.provider != provider:
         raise ConfigurationError(
-            f"{where}: PROVIDER was {row.provider!r} and is now {provider!r}; a connection keeps its provider, because its "
-            "contacts are known by that provider's ids: declare the new account under another name"
+            f"{where}: PROVIDER was {row.provider!r} and is now {provider!r}; a connection keeps its provider, "
+            "because its contacts are known by that provider's ids: declare the new account under another name"
         )
 
 

@@ -19,7 +19,8 @@ contact_unsubscribed = Signal()
 (``ContactStatus.UNSUBSCRIBED``, ``BOUNCED`` or ``COMPLAINED``)."""
 
 contact_updated = Signal()
-"""A service told other values of a contact than before. Arguments: ``connection``, ``contact``, ``user``, ``source``."""
+"""A service told other values of a contact than before. Arguments: ``connection``, ``contact``, ``user``,
+``source``."""
 
 tag_added = Signal()
 """A contact got a tag. Arguments: ``connection``, ``contact``, ``tag`` (``Tag``), ``user``, ``source``."""

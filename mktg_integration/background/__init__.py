@@ -9,7 +9,7 @@ from mktg_integration.conf import settings
 TASKS = "mktg_integration.tasks."
 
 Engine = Callable[[str, tuple[int | str, ...], float], None]
-"""``(path, ids, delay)``: have the function at ``path`` called with ``ids``, no sooner than ``delay`` seconds from now."""
+"""``(path, ids, delay)``: have the function at ``path`` called with ``ids``, in ``delay`` seconds or later."""
 
 
 def enqueue(path: str, *ids: int | str, delay: float = 0.0) -> None:

@@ -10,7 +10,7 @@ from mktg_integration.background import is_task
 
 @shared_task(name="mktg_integration.run", ignore_result=True, acks_late=True)  # type: ignore[untyped-decorator]
 def run(path: str, *ids: int | str) -> None:
-    """Run one of this package's tasks. Late acknowledgement: a killed worker's task is run again, and all are idempotent.
+    """Run one of this package's tasks. Acknowledged late: a killed worker's task runs again, and all are idempotent.
 
     Raises ``ValueError`` for any other path, so that who can write to the queue cannot have anything called.
     """

@@ -23,7 +23,7 @@ class DelayedOrm(ORM):  # type: ignore[misc]
 
     @staticmethod
     def get_connection(list_key: str | None = None) -> Any:
-        # django-q2's own closes the thread's database connections here, which is for its worker loop, not for a request.
+        # django-q2's own closes the thread's database connections here: right for its workers, wrong for a request.
         return OrmQ.objects.using(Conf.ORM)
 
     def enqueue(self, task: str) -> int:

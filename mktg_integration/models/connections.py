@@ -143,11 +143,14 @@ class RateSlot(models.Model):
     bucket = models.CharField(max_length=64)
     """A keyed hash of the credential, so that two connections with one credential share it."""
     free_at = models.DateTimeField()
+    holder = models.CharField(max_length=32, blank=True, default="")
+    """A random token of the taking; empty where nobody has it."""
 
     class Meta:
         verbose_name = _("rate slot")
         verbose_name_plural = _("rate slots")
-        indexes = [models.Index(fields=["bucket", "free_at"], name="mktg_rate_bucket_free")]
+        # Not free_at: what changes with every request would then cost every index an entry.
+        indexes = [models.Index(fields=["bucket"], name="mktg_rate_bucket")]
 
     def __str__(self) -> str:
         return self.key
