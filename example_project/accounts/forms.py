@@ -19,6 +19,7 @@ THE_PERSON = "the person"
 class AboutForm(forms.Form):
     """What signup and profile page ask alike, kept in the member's row."""
 
+    job_title = forms.CharField(label=_("Job title"), max_length=80, required=False)
     city = forms.CharField(label=_("City"), max_length=80, required=False)
     company_name = forms.CharField(label=_("Company"), max_length=120, required=False)
     topics = forms.ModelMultipleChoiceField(
@@ -26,7 +27,8 @@ class AboutForm(forms.Form):
     )
 
     def fill(self, member: Member) -> None:
-        """Take city and company over; does not save."""
+        """Take job title, city and company over; does not save."""
+        member.job_title = self.cleaned_data["job_title"].strip()
         member.city = self.cleaned_data["city"].strip()
         name = self.cleaned_data["company_name"].strip()
         member.company = Company.objects.get_or_create(name=name)[0] if name else None
@@ -45,7 +47,7 @@ class SignupForm(AboutForm, BaseUserCreationForm):  # type: ignore[type-arg]
     newsletter = forms.BooleanField(label=_("Send me the newsletter"), required=False)
     source = forms.CharField(max_length=60, required=False, widget=forms.HiddenInput)
 
-    field_order = ["first_name", "last_name", "email", "password1", "password2", "city", "company_name", "topics"]
+    field_order = ["first_name", "last_name", "email", "password1", "password2", "job_title", "city", "company_name", "topics"]
 
     class Meta:
         model = User
@@ -91,7 +93,7 @@ class ProfileForm(AboutForm):
     last_name = forms.CharField(label=_("Last name"), max_length=150, required=False)
     newsletter = forms.BooleanField(label=_("Send me the newsletter"), required=False)
 
-    field_order = ["first_name", "last_name", "city", "company_name", "topics", "newsletter"]
+    field_order = ["first_name", "last_name", "job_title", "city", "company_name", "topics", "newsletter"]
 
     def __init__(self, *args: Any, user: User, **options: Any) -> None:
         self.user = user
@@ -120,6 +122,7 @@ class ProfileForm(AboutForm):
         return {
             "first_name": self.user.first_name,
             "last_name": self.user.last_name,
+            "job_title": self.member.job_title,
             "city": self.member.city,
             "company_name": self.member.company.name if self.member.company else "",
             "topics": list(self.member.topics.all()) if self.member.pk else [],

@@ -10,8 +10,10 @@ from example_project.accounts.models import Member, NewsletterConsent
 from mktg_integration.models import Connection
 from mktg_integration.profile import UNKNOWN, Company, Consent, Profile
 
-# Named once, so that the system checks can say whether a service reserves one of them.
-FIELDS = frozenset({"city", "plan", "signup_source"})
+FIELDS = frozenset({"job_title", "city", "plan", "signup_source"})
+# Kit's missing fields are created and ConvertLoop takes any; Conversion refuses a field that the account does not
+# define, so only those are named there that every new account has.
+FIELDS_AT_CONVERSION = frozenset({"job_title"})
 
 
 def profile(user: User, connection: Connection) -> Profile | None:
@@ -25,7 +27,7 @@ def profile(user: User, connection: Connection) -> Profile | None:
         email=user.email,
         first_name=user.first_name,
         last_name=user.last_name,
-        fields={name: getattr(member, name, "") for name in FIELDS},
+        fields={name: getattr(member, name, "") for name in _fields_at(connection)},
         tags={group.name for group in user.groups.all()} | {topic.name for topic in topics},
         company=_company(member),
         consent=_consent(member),
@@ -35,6 +37,10 @@ def profile(user: User, connection: Connection) -> Profile | None:
 def prepare(users: QuerySet[User]) -> QuerySet[User]:
     """Read all that ``profile`` looks at in three statements, however many users there are."""
     return users.select_related("member__company").prefetch_related("groups", "member__topics")
+
+
+def _fields_at(connection: Connection) -> frozenset[str]:
+    return FIELDS_AT_CONVERSION if connection.provider == "conversion" else FIELDS
 
 
 def _company(member: Member | None) -> Company | None:

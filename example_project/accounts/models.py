@@ -55,6 +55,7 @@ class Member(models.Model):
     """A user's profile, with the evidence of what was said of the newsletter: who said it, when, and how."""
 
     user = models.OneToOneField(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="member")
+    job_title = models.CharField(_("job title"), max_length=80, blank=True)
     city = models.CharField(_("city"), max_length=80, blank=True)
     plan = models.CharField(_("plan"), max_length=8, choices=Plan, blank=True, default=Plan.UNSET)
     company = models.ForeignKey(Company, verbose_name=_("company"), null=True, blank=True, on_delete=models.SET_NULL)
