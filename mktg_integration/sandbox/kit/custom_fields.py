@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Annotated, Any
 
+from pydantic import Field
+
 from ..wire import Response
 from .bulk import BulkBody, Failure, bulk_kind, respond, some
 from .core import Kit
@@ -26,7 +28,9 @@ class LabelBody(Keys):
 
 
 class BulkFields(BulkBody):
-    custom_fields: Annotated[list[LabelBody], some("custom fields")]
+    custom_fields: Annotated[list[LabelBody], some("custom fields")] = Field(
+        default_factory=list, validate_default=True
+    )
 
 
 def shown(row: CustomField) -> dict[str, Any]:

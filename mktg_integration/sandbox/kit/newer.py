@@ -53,7 +53,9 @@ class FieldValueItem(Keys):
 
 
 class BulkFieldValues(BulkBody):
-    custom_field_values: Annotated[list[FieldValueItem], some("custom field values")]
+    custom_field_values: Annotated[list[FieldValueItem], some("custom field values")] = Field(
+        default_factory=list, validate_default=True
+    )
 
 
 class AdditionItem(Keys):
@@ -63,7 +65,7 @@ class AdditionItem(Keys):
 
 
 class BulkAdditions(BulkBody):
-    additions: Annotated[list[AdditionItem], some("additions")]
+    additions: Annotated[list[AdditionItem], some("additions")] = Field(default_factory=list, validate_default=True)
 
 
 class EndpointBody(Keys):

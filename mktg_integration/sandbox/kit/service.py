@@ -76,6 +76,7 @@ class KitService:
         loaded = World.loaded(world, self._clock)
         with self._lock:
             self._later.clear()
+            self.delivered.clear()
             self._meter = RateMeter(self._clock)
             self._kit = Kit(loaded, self._clock, self.credentials.clients)
             for job in loaded.jobs:
@@ -233,7 +234,9 @@ class KitService:
         if outgoing is None:
             return
         result = deliver(outgoing)
-        self.delivered.append(result)
+        with self._lock:
+            self.delivered.append(result)
+            self._kit.stats.deliveries[f"{result.kind} {'accepted' if result.accepted else 'failed'}"] += 1
         if delivery.endpoint_id is None or result.accepted:
             return
         if result.status == 410:

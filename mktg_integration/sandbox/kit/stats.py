@@ -25,5 +25,8 @@ class Stats:
     rate_peak: dict[str, int] = field(default_factory=dict)
     """The most requests of one credential in any rolling window, refused ones included, by kind."""
 
+    deliveries: Counter[str] = field(default_factory=Counter)
+    """Attempts to deliver, by kind and outcome: ``"callback accepted"``, ``"webhook failed"``."""
+
     def as_json(self) -> dict[str, Any]:
         return {name: dict(sorted(counts.items())) for name, counts in vars(self).items() if isinstance(counts, dict)}

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
+from pydantic import Field
+
 from ..wire import Response
 from .bulk import BulkBody, Failure, bulk_kind, respond, some
 from .core import ASYNC_FIELDS, Kit
@@ -55,7 +57,7 @@ class BulkItem(Keys):
 
 
 class BulkSubscribers(BulkBody):
-    subscribers: Annotated[list[BulkItem], some("subscribers")]
+    subscribers: Annotated[list[BulkItem], some("subscribers")] = Field(default_factory=list, validate_default=True)
 
 
 @routes("GET /v4/subscribers")

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Annotated, Any
 
+from pydantic import Field
+
 from ..wire import Response
 from .bulk import BulkBody, Failure, bulk_kind, respond, some
 from .core import Kit
@@ -34,11 +36,11 @@ class TaggingItem(Keys):
 
 
 class BulkTags(BulkBody):
-    tags: Annotated[list[NameBody], some("tags")]
+    tags: Annotated[list[NameBody], some("tags")] = Field(default_factory=list, validate_default=True)
 
 
 class BulkTaggings(BulkBody):
-    taggings: Annotated[list[TaggingItem], some("taggings")]
+    taggings: Annotated[list[TaggingItem], some("taggings")] = Field(default_factory=list, validate_default=True)
 
 
 class TaggedQuery(MemberQuery):
