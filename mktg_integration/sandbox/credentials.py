@@ -67,7 +67,7 @@ class Credentials:
             self.conversion.api_keys.add(key)
         # A pair counts only when whole: half of one would let in an empty secret.
         if environ.get("KIT_CLIENT_ID") and environ.get("KIT_CLIENT_SECRET"):
-            self.kit.clients[read("KIT_CLIENT_ID")] = read("KIT_CLIENT_SECRET")
+            self.kit.clients |= {read("KIT_CLIENT_ID"): read("KIT_CLIENT_SECRET")}
         if environ.get("CONVERTLOOP_APP_ID") and environ.get("CONVERTLOOP_API_KEY"):
-            self.convertloop.apps[read("CONVERTLOOP_APP_ID")] = read("CONVERTLOOP_API_KEY")
+            self.convertloop.apps |= {read("CONVERTLOOP_APP_ID"): read("CONVERTLOOP_API_KEY")}
         return used

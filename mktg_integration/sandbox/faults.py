@@ -42,7 +42,8 @@ class Rule(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    service: str | None = None
+    service: Literal["kit", "conversion", "convertloop"] | None = None
+    """None: any of them."""
     operation: Annotated[str, AfterValidator(_operation)] | None = None
     """Method and path template, the path relative to the service: ``POST /v4/tags/{tag_id}/subscribers/{id}``."""
     method: str | None = None
@@ -214,8 +215,8 @@ def faulty_answer(rule: Rule, own_form: Response) -> Response:
     if rule.retry_after is not None:
         headers = {"Retry-After": str(rule.retry_after)}
     if rule.effect == "text":
-        body = rule.body if rule.body is not None else "Retry later\n" if rule.status == 429 else "Error\n"
-        return Response(rule.status, body.encode(), "text/plain; charset=utf-8", headers)
+        body = rule.body if rule.body is not None else "Retry later" if rule.status == 429 else "Error"
+        return Response(rule.status, body.encode(), "text/plain", headers)
     if rule.effect == "html":
         page = f"<!doctype html><html><body><h1>{rule.status}</h1></body></html>"
         return Response(rule.status, (rule.body or page).encode(), "text/html; charset=utf-8", headers)

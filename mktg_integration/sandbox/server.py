@@ -3,46 +3,26 @@
 from __future__ import annotations
 
 import copy
-import logging
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from threading import Event, Lock, Thread
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from threading import Thread
 from types import TracebackType
-from typing import Any, Protocol, Self
+from typing import Any, Self
 from urllib.parse import parse_qs
 
 from . import control, pages
 from .conversion import ConversionService
 from .convertloop import ConvertLoopService
 from .credentials import Credentials
+from .dispatch import CountingService, Dispatcher
 from .errors import WorldError
-from .faults import Fate, Faults, faulty_answer, malformed
+from .faults import Faults
 from .kit import KitService
 from .requestlog import Entry, RequestLog
-from .routing import operation_finder
 from .transport import Incoming, Reply, Server, is_loopback
-from .wire import Request, Response, Service
+from .wire import Request, Response
 from .world import set_credentials
-
-_logger = logging.getLogger(__name__)
-
-
-class Counts(Protocol):
-    def as_json(self) -> dict[str, Any]:
-        """By kind (``created``, ``updated``, ``resubscribed``, …), then by operation."""
-
-
-class CountingService(Service, Protocol):
-    """What the sandbox's own services offer beyond ``wire.Service``."""
-
-    @property
-    def operations(self) -> Sequence[str]:
-        """All endpoints' templates."""
-
-    @property
-    def stats(self) -> Counts:
-        """What it did since the last load."""
 
 
 class Sandbox:
@@ -79,20 +59,17 @@ class Sandbox:
             raise ValueError(f"host: {host} is not a loopback address; the sandbox serves none other")
         self.host = host
         self.port = port
-        self.latency = latency
         self.credentials = Credentials()
         self.kit = KitService(self.credentials.kit)
         self.conversion = ConversionService(self.credentials.conversion)
         self.convertloop = ConvertLoopService(self.credentials.convertloop)
-        services: Sequence[CountingService] = (self.kit, self.conversion, self.convertloop)
-        self.services = {service.name: service for service in services}
-        self.log = RequestLog(tuple(self.services), keep_bodies=keep_bodies)
+        self.log = RequestLog(("kit", "conversion", "convertloop"), keep_bodies=keep_bodies)
         self.faults = Faults()
-        self._locks = {name: Lock() for name in self.services}
-        self._operation_of = {name: operation_finder(service.operations) for name, service in self.services.items()}
+        self._dispatcher = Dispatcher((self.kit, self.conversion, self.convertloop), self.log, self.faults)
+        self._dispatcher.latency = latency
+        self.services: Mapping[str, CountingService] = self._dispatcher.services
         self._base_credentials = credentials or Credentials()
         self._world_credentials: dict[str, Any] | None = None
-        self._stopping = Event()
         self._server: Server | None = None
         self._thread: Thread | None = None
         self._empty = {name: service.dump() for name, service in self.services.items()}
@@ -104,7 +81,6 @@ class Sandbox:
     def start(self) -> Self:
         """Serve in background threads; raises OSError when the port is taken."""
         if self._server is None:
-            self._stopping.clear()
             self._server = Server(self.host, self.port, self._answer)
             self.port = int(self._server.server_address[1])
             self._thread = Thread(target=self._server.serve_forever, args=(0.02,), name="mktg-sandbox", daemon=True)
@@ -115,9 +91,9 @@ class Sandbox:
         """Stop serving and close all connections; what the services hold stays, and ``start`` serves it again."""
         server, self._server = self._server, None
         if server is not None:
-            self._stopping.set()
             server.shutdown()
             server.server_close()
+            self._dispatcher.end_requests()
         if self._thread is not None:
             self._thread.join()
             self._thread = None
@@ -156,11 +132,9 @@ class Sandbox:
 
     # What it holds
 
-    @contextmanager
-    def locked(self, name: str) -> Iterator[CountingService]:
-        """A service that answers no request meanwhile."""
-        with self._locks[name]:
-            yield self.services[name]
+    def locked(self, name: str) -> AbstractContextManager[CountingService]:
+        """``with sandbox.locked("kit") as service``: the service answers no request meanwhile."""
+        return self._dispatcher.locked(name)
 
     def people(self, name: str) -> list[dict[str, Any]]:
         """Who is in a service, a flat row a person."""
@@ -201,8 +175,9 @@ class Sandbox:
         self._world_credentials = copy.deepcopy(dict(given)) if given is not None else None
 
     def reset(self) -> None:
-        """Back to the world it was made with; the log, the counts and the faults are gone."""
+        """Back to the world it was made with; the log, the counts, the faults and waiting requests are gone."""
         self.faults.clear()
+        self._dispatcher.end_requests()
         self.load(self._first_world)
         self.log.clear()
 
@@ -255,77 +230,16 @@ class Sandbox:
     def _answer(self, incoming: Incoming) -> Reply:
         path, _, query = incoming.target.partition("?")
         parsed = parse_qs(query, keep_blank_values=True) if query else {}
-        service = self._service_at(path)
+        service = self._dispatcher.service_at(path)
         if service is not None:
             relative = path[len(service.prefix) :]
             request = Request(incoming.method, relative, parsed, incoming.headers, incoming.body)
-            return self._serve(service, request, incoming.connection)
+            return self._dispatcher.serve(service, request, incoming.connection)
         request = Request(incoming.method, path, parsed, incoming.headers, incoming.body)
         if path.startswith(control.PREFIX):
             return Reply(control.answer(self, request))
         page = pages.answer(self, request)
         return Reply(page if page is not None else self._elsewhere(request, incoming.connection))
-
-    def _service_at(self, path: str) -> CountingService | None:
-        for service in self.services.values():
-            # The prefix alone, with or without a slash, is left to the service's page.
-            if path.startswith(service.prefix + "/") and len(path) > len(service.prefix) + 1:
-                return service
-        return None
-
-    def _serve(self, service: Service, request: Request, connection: int) -> Reply:
-        arrived, began = time.time(), time.perf_counter()
-        fate = self.faults.decide(service.name, request)
-        self._wait(fate.delay_before + self.latency)
-        rule = fate.rule
-        done: Response | None = None
-        if rule is None or rule.after_work or rule.garbles:
-            done = self._handle(service, request)
-        self._wait(fate.delay_after)
-        reply = self._reply(service, request, fate, done)
-        operation = done.operation if done else self._operation_of[service.name](request.method, request.path)
-        self.log.add(
-            raw_body=request.body,
-            time=arrived,
-            seconds=time.perf_counter() - began,
-            service=service.name,
-            method=request.method,
-            operation=operation,
-            status=reply.response.status if reply.response else None,
-            service_status=done.status if done else None,
-            undocumented=done.undocumented if done else None,
-            fault=fate.rule_id,
-            connection=connection,
-        )
-        return reply
-
-    def _handle(self, service: Service, request: Request) -> Response:
-        try:
-            with self._locks[service.name]:
-                return service.handle(request)
-        except Exception:
-            _logger.exception("The sandbox's %s service failed.", service.name)
-            return Response(500, b"The sandbox itself failed.\n", "text/plain", undocumented="sandbox failure")
-
-    def _reply(self, service: Service, request: Request, fate: Fate, done: Response | None) -> Reply:
-        rule = fate.rule
-        if rule is None or (done is not None and rule.garbles):
-            assert done is not None
-            if rule is not None and rule.effect == "malformed_json":
-                done = malformed(done)
-            return Reply(done, cut=rule is not None and rule.effect == "truncate")
-        if rule.effect == "drop":
-            return Reply(None)
-        return Reply(faulty_answer(rule, self._failure(service, request, rule.status)))
-
-    def _failure(self, service: Service, request: Request, status: int) -> Response:
-        failure = getattr(service, "failure", None)
-        if failure is not None:
-            own: Response = failure(request, status)
-            return own
-        if status == 429:
-            return Response(status, b"Retry later\n", "text/plain; charset=utf-8")
-        return Response.json(status, {"errors": ["Something went wrong"]})
 
     def _elsewhere(self, request: Request, connection: int) -> Response:
         prefixes = ", ".join(service.prefix for service in self.services.values())
@@ -342,7 +256,3 @@ class Sandbox:
             connection=connection,
         )
         return Response.json(404, {"error": f"Nothing is here; the services are under {prefixes}."})
-
-    def _wait(self, seconds: float) -> None:
-        if seconds > 0:
-            self._stopping.wait(seconds)
