@@ -1,0 +1,1 @@
+"""Kills its own process at a chosen step, as ``kill -9`` does, once."""
