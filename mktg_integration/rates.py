@@ -2,8 +2,7 @@
 
 One row is the right to one request in a window. A slot is free again one window after the *answer* of the request that
 it carried: so latency cannot squeeze the requests of two windows into one as the service counts them. All times are the
-database's (SQLite's is the host's, which all its processes share). Call this outside transactions: a transaction would
-keep its slots from the other processes until it ends.
+database's. Call this outside transactions: one would keep its slots from the other processes until it ends.
 """
 
 # ruff: noqa: S608 (what is formatted into SQL here are this module's own words and quoted names of columns)
@@ -24,6 +23,7 @@ from typing import Any, NamedTuple, cast
 from django.db import connections, router
 from django.utils import timezone
 
+from mktg_integration import sql
 from mktg_integration.conf import settings
 from mktg_integration.exceptions import Action, ServiceError
 from mktg_integration.http import RateLimiter, Unlimited
@@ -255,22 +255,29 @@ class _Sql:
 
     def __init__(self, alias: str) -> None:
         self.alias = alias
-        self.table = connections[alias].ops.quote_name(RateSlot._meta.db_table)
-        self.key = connections[alias].ops.quote_name("key")
+        self.connection = connections[alias]
+        self.table = self.connection.ops.quote_name(RateSlot._meta.db_table)
+        self.key = self.connection.ops.quote_name("key")
 
     @classmethod
     def of(cls, alias: str) -> _Sql:
-        vendor = connections[alias].vendor
-        return {"postgresql": _PostgreSQL, "mysql": _MySQL}.get(vendor, _SQLite)(alias)
+        vendors = {"postgresql": _PostgreSQL, "mysql": _MySQL, "sqlite": _SQLite}
+        return vendors[sql.vendor(connections[alias])](alias)
 
-    def run(self, sql: str, params: list[Any]) -> list[tuple[Any, ...]]:
-        with connections[self.alias].cursor() as cursor:
-            cursor.execute(sql, params)
-            return list(cursor.fetchall()) if cursor.description else []
+    def run(self, statement: str, params: list[Any]) -> list[tuple[Any, ...]]:
+        def once() -> list[tuple[Any, ...]]:
+            with connections[self.alias].cursor() as cursor:
+                cursor.execute(statement, params)
+                return list(cursor.fetchall()) if cursor.description else []
+
+        return sql.retrying(once, using=self.alias)
+
+    def now(self) -> tuple[str, list[Any]]:
+        return sql.now(self.connection), []
 
     def at(self, seconds: float) -> tuple[str, list[Any]]:
         """The time so many seconds from now."""
-        raise NotImplementedError
+        return sql.later(self.connection, "%s"), [seconds]
 
     def seconds_until(self, column: str) -> tuple[str, list[Any]]:
         raise NotImplementedError
@@ -281,70 +288,65 @@ class _Sql:
 
 
 class _PostgreSQL(_Sql):
-    # The time of the statement, not that of the transaction, which may have begun long ago.
-    NOW = "STATEMENT_TIMESTAMP()"
-
-    def at(self, seconds: float) -> tuple[str, list[Any]]:
-        return f"{self.NOW} + %s * INTERVAL '1 second'", [seconds]
-
     def seconds_until(self, column: str) -> tuple[str, list[Any]]:
-        return f"EXTRACT(EPOCH FROM {column} - {self.NOW})", []
+        now, params = self.now()
+        return f"EXTRACT(EPOCH FROM {column} - {now})", params
 
     def take(self, bucket: str, n: int, held: float, holder: str) -> list[str]:
+        now, present = self.now()
         at, params = self.at(held)
         # Materialized, because a planner may run a sub-query again for each row and so lock more than n.
-        sql = f"""
+        statement = f"""
             WITH free AS MATERIALIZED (
-                SELECT {self.key} FROM {self.table} WHERE bucket = %s AND free_at <= {self.NOW}
+                SELECT {self.key} FROM {self.table} WHERE bucket = %s AND free_at <= {now}
                 ORDER BY free_at LIMIT %s FOR UPDATE SKIP LOCKED
             )
             UPDATE {self.table} AS slot SET free_at = {at}, holder = %s FROM free
             WHERE slot.{self.key} = free.{self.key} RETURNING slot.{self.key}
         """
-        return [key for (key,) in self.run(sql, [bucket, n, *params, holder])]
+        return [key for (key,) in self.run(statement, [bucket, *present, n, *params, holder])]
 
 
 class _SQLite(_Sql):
-    def _time(self, seconds: float) -> Any:
-        at = timezone.now() + timedelta(seconds=seconds)
-        return connections[self.alias].ops.adapt_datetimefield_value(at)
+    """Times come from the process, whose clock is the database's: to the microsecond, where SQLite's own functions know
+    milliseconds, and taken before a statement waits for its lock."""
+
+    def now(self) -> tuple[str, list[Any]]:
+        return self.at(0)
 
     def at(self, seconds: float) -> tuple[str, list[Any]]:
-        return "%s", [self._time(seconds)]
+        at = timezone.now() + timedelta(seconds=seconds)
+        return "%s", [self.connection.ops.adapt_datetimefield_value(at)]
 
     def seconds_until(self, column: str) -> tuple[str, list[Any]]:
-        return f"(julianday({column}) - julianday(%s)) * 86400.0", [self._time(0)]
+        now, params = self.now()
+        return f"(julianday({column}) - julianday({now})) * 86400.0", params
 
     def take(self, bucket: str, n: int, held: float, holder: str) -> list[str]:
-        sql = f"""
-            UPDATE {self.table} SET free_at = %s, holder = %s WHERE {self.key} IN (
-                SELECT {self.key} FROM {self.table} WHERE bucket = %s AND free_at <= %s ORDER BY free_at LIMIT %s
+        now, present = self.now()
+        at, params = self.at(held)
+        statement = f"""
+            UPDATE {self.table} SET free_at = {at}, holder = %s WHERE {self.key} IN (
+                SELECT {self.key} FROM {self.table} WHERE bucket = %s AND free_at <= {now} ORDER BY free_at LIMIT %s
             ) RETURNING {self.key}
         """
-        return [key for (key,) in self.run(sql, [self._time(held), holder, bucket, self._time(0), n])]
+        return [key for (key,) in self.run(statement, [*params, holder, bucket, *present, n])]
 
 
 class _MySQL(_Sql):
-    NOW = "UTC_TIMESTAMP(6)"
-
-    def at(self, seconds: float) -> tuple[str, list[Any]]:
-        # Rounded up: never earlier than said.
-        return f"{self.NOW} + INTERVAL %s MICROSECOND", [int(seconds * 1_000_000) + 1]
-
     def seconds_until(self, column: str) -> tuple[str, list[Any]]:
-        return f"TIMESTAMPDIFF(MICROSECOND, {self.NOW}, {column}) / 1000000.0", []
+        now, params = self.now()
+        return f"TIMESTAMPDIFF(MICROSECOND, {now}, {column}) / 1000000.0", params
 
     def take(self, bucket: str, n: int, held: float, holder: str) -> list[str]:
-        # No RETURNING here. All rows of a bucket are locked in the order of their keys, as give_back locks them, so
+        # No RETURNING here. The rows of a bucket are locked in the order of their keys, as give_back locks them, so
         # that nobody deadlocks.
+        now, present = self.now()
         at, params = self.at(held)
-        with connections[self.alias].cursor() as cursor:
-            cursor.execute(
-                f"UPDATE {self.table} SET free_at = {at}, holder = %s "
-                f"WHERE bucket = %s AND free_at <= {self.NOW} ORDER BY free_at LIMIT %s",
-                [*params, holder, bucket, n],
-            )
-            if not cursor.rowcount:
-                return []
-        sql = f"SELECT {self.key} FROM {self.table} WHERE bucket = %s AND holder = %s"
-        return [key for (key,) in self.run(sql, [bucket, holder])]
+        self.run(
+            f"UPDATE {self.table} SET free_at = {at}, holder = %s "
+            f"WHERE bucket = %s AND free_at <= {now} ORDER BY free_at LIMIT %s",
+            [*params, holder, bucket, *present, n],
+        )
+        statement = f"SELECT {self.key} FROM {self.table} WHERE bucket = %s AND holder = %s"
+        return [key for (key,) in self.run(statement, [bucket, holder])]
