@@ -1,0 +1,193 @@
+"""The plan in v1: contacts are known by their address alone, and status, fields and company are said apart.
+
+A contact cannot be renamed. So an email change makes the new contact, gives it the same or a stricter status, and
+removes the old one, in this order; ``sent.email`` stays the old address until that is done.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from mktg_integration.profile import ConsentStatus, normal_email
+from mktg_integration.providers.base import Intent, Patch, Person, Snapshot
+from mktg_integration.providers.consent import Step, consent_step
+from mktg_integration.providers.conversion import steps
+from mktg_integration.providers.conversion.normal import (
+    BASE_DOMAIN,
+    COMPANY_ID,
+    EXTERNAL_CONTACT,
+    SUBSCRIBED,
+    UNSUBSCRIBED,
+)
+from mktg_integration.providers.conversion.options import ConversionOptions
+from mktg_integration.providers.conversion.steps import Need, Next
+from mktg_integration.records import ContactStatus
+
+JSON = Any
+
+ADDRESS_IN_USE = "the earlier address is another person's now: its contact was left as it is"
+
+
+def next_step(person: Person, options: ConversionOptions, in_use: Collection[str]) -> Next:
+    """What comes next for this person. ``in_use``: normal addresses that people of this plan have now."""
+    note = ""
+    if person.intent is not Intent.WITHDRAW and _has_leftover(person):
+        if _leftover(person) not in in_use:
+            return _end_renaming(person)
+        is_own = person.wanted is not None and _leftover(person) == normal_email(person.wanted.email)
+        note = "" if is_own else ADDRESS_IN_USE
+    if person.intent is Intent.FORGET:
+        return _forget(person, options)
+    if person.wanted is None:
+        if consent_step(person) is Step.UNSUBSCRIBE:
+            return _unsubscribe(person, steps.address(person))
+        return _clear_tags(person, options)
+    step = _sync(person, person.wanted, options)
+    return step if step.note or not note else Next(needs=step.needs, note=note)
+
+
+def _sync(person: Person, wanted: Snapshot, options: ConversionOptions) -> Next:
+    if consent_step(person) is Step.UNSUBSCRIBE:
+        return _unsubscribe(person, steps.address(person))
+    if steps.is_moved(person) and not person.absent:
+        return _rename(person, wanted, options)
+    if person.known is None:
+        return _create(person, wanted, options)
+    return _update(person, wanted, options)
+
+
+def _create(person: Person, wanted: Snapshot, options: ConversionOptions) -> Next:
+    if wanted.consent is ConsentStatus.REFUSED:
+        # An upsert would create; v1 has no other way to change fields.
+        return Next()
+    is_new = person.sent is None or person.absent
+    differs = steps.changed_values(person)
+    if not is_new and not differs and consent_step(person) is Step.NONE:
+        return Next(needs=_company(person, wanted))
+    values = {**steps.filled(wanted.values), **({} if is_new else differs)}
+    need = _upsert(wanted.email, values, Patch(email=wanted.email, values=values))
+    return Next(needs=(need, *_company(person, wanted)))
+
+
+def _update(person: Person, wanted: Snapshot, options: ConversionOptions) -> Next:
+    needs = list(_company(person, wanted))
+    values = steps.changed_values(person)
+    if values:
+        needs.append(_upsert(wanted.email, values, Patch(values=values)))
+    step, note = consent_step(person), ""
+    if step is Step.SUBSCRIBE and steps.is_unread(person):
+        step = Step.NONE
+        if steps.may_read(person, options):
+            needs.append(_read(person, Patch()))
+        else:
+            note = steps.STATUS_WITHHELD
+    if step is not Step.NONE:
+        patch = Patch(consent=ConsentStatus.GRANTED, evidence=wanted.evidence, status=ContactStatus.ACTIVE)
+        needs.append(_status(wanted.email, SUBSCRIBED, patch))
+    return Next(needs=tuple(needs), note=note)
+
+
+# An email change
+
+
+def _rename(person: Person, wanted: Snapshot, options: ConversionOptions) -> Next:
+    known, sent = person.known, person.sent
+    was_granted = sent is not None and sent.consent is ConsentStatus.GRANTED
+    is_unsure = known is None or known.status is ContactStatus.UNREAD or was_granted
+    if is_unsure and not steps.holds_refusal(person) and steps.may_read(person, options):
+        # The old contact may have opted out since. What it was granted is to be granted anew to the new one.
+        return Next(needs=(_read(person, Patch(consent=ConsentStatus.UNKNOWN) if sent is not None else Patch()),))
+    values = steps.filled(wanted.values)
+    patch = Patch(
+        email=steps.address(person),
+        values=values,
+        consent=ConsentStatus.REFUSED if steps.holds_refusal(person) else None,
+    )
+    is_withheld = was_granted and not steps.holds_refusal(person)
+    return Next(needs=(_upsert(wanted.email, values, patch),), note=steps.STATUS_WITHHELD if is_withheld else "")
+
+
+def _has_leftover(person: Person) -> bool:
+    """The new contact is there and the old one has still to go."""
+    known, sent = person.known, person.sent
+    return known is not None and sent is not None and normal_email(known.email) != normal_email(sent.email)
+
+
+def _leftover(person: Person) -> str:
+    return normal_email(person.sent.email) if person.sent is not None else ""
+
+
+def _end_renaming(person: Person) -> Next:
+    known, sent = person.known, person.sent
+    if known is None or sent is None:
+        return Next()
+    if sent.consent is ConsentStatus.REFUSED and not known.status.opted_out and person.intent is Intent.SYNC:
+        return _unsubscribe(person, known.email)
+    need = Need(operation=steps.V1_REMOVE, item={"email": sent.email}, patch=Patch(email=known.email))
+    return Next(needs=(need,))
+
+
+# Items
+
+
+def _upsert(email: str, values: Mapping[str, JSON], patch: Patch) -> Need:
+    variables = {name: value for name, value in values.items() if name != EXTERNAL_CONTACT}
+    contact: dict[str, JSON] = {"email": email}
+    if variables:
+        contact["variables"] = variables
+    if values.get(EXTERNAL_CONTACT):
+        contact[EXTERNAL_CONTACT] = values[EXTERNAL_CONTACT]
+    return Need(operation=steps.V1_UPSERT, item=contact, patch=patch)
+
+
+def _status(email: str, status: str, patch: Patch, *, urgent: bool = False) -> Need:
+    item = {"email": email, "subscriptionStatus": status}
+    return Need(operation=steps.V1_STATUS, item=item, patch=patch, urgent=urgent)
+
+
+def _unsubscribe(person: Person, email: str) -> Next:
+    """Alone and first; it creates nobody."""
+    patch = steps.refusal(person, email=email if person.sent is None else None)
+    return Next(needs=(_status(email, UNSUBSCRIBED, patch, urgent=True),))
+
+
+def _read(person: Person, patch: Patch) -> Need:
+    remote_id = person.known.remote_id if person.known is not None else ""
+    item = {"email": steps.address(person), "remote_id": remote_id}
+    return Need(operation=steps.READ, item=item, patch=patch)
+
+
+def _company(person: Person, wanted: Snapshot) -> tuple[Need, ...]:
+    company = dict(wanted.company)
+    sent = person.sent.company if person.sent is not None else {}
+    if not company:
+        return ()
+    differs = steps.changed(company, sent if sent.get(COMPANY_ID) == company[COMPANY_ID] else {}, {})
+    if not differs:
+        return ()
+    told = {**steps.filled(company), **differs}
+    item: dict[str, JSON] = {"id": told[COMPANY_ID]}
+    if told.get(BASE_DOMAIN):
+        item["baseDomain"] = told[BASE_DOMAIN]
+    variables = {name: value for name, value in told.items() if name not in (COMPANY_ID, BASE_DOMAIN)}
+    if variables:
+        item["variables"] = variables
+    return (Need(operation=steps.V1_COMPANIES, item=item, patch=Patch(company=company)),)
+
+
+def _clear_tags(person: Person, options: ConversionOptions) -> Next:
+    name = options.tags_field
+    if not name or person.known is None or person.sent is None or person.sent.values.get(name) is None:
+        return Next()
+    return Next(needs=(_upsert(person.known.email, {name: None}, Patch(values={name: None})),))
+
+
+def _forget(person: Person, options: ConversionOptions) -> Next:
+    if person.absent:
+        return Next()
+    if steps.may_read(person, options):
+        return Next(needs=(Need(operation=steps.ERASE, item={"email": steps.address(person)}, urgent=True),))
+    if consent_step(person) is Step.UNSUBSCRIBE:
+        return _unsubscribe(person, steps.address(person))
+    return Next(verdict=steps.ERASE_BY_HAND)
