@@ -47,7 +47,17 @@ class SignupForm(AboutForm, BaseUserCreationForm):  # type: ignore[type-arg]
     newsletter = forms.BooleanField(label=_("Send me the newsletter"), required=False)
     source = forms.CharField(max_length=60, required=False, widget=forms.HiddenInput)
 
-    field_order = ["first_name", "last_name", "email", "password1", "password2", "job_title", "city", "company_name", "topics"]
+    field_order = [
+        "first_name",
+        "last_name",
+        "email",
+        "password1",
+        "password2",
+        "job_title",
+        "city",
+        "company_name",
+        "topics",
+    ]
 
     class Meta:
         model = User
@@ -93,7 +103,7 @@ class ProfileForm(AboutForm):
     last_name = forms.CharField(label=_("Last name"), max_length=150, required=False)
     newsletter = forms.BooleanField(label=_("Send me the newsletter"), required=False)
 
-    field_order = ["first_name", "last_name", "job_title", "city", "company_name", "topics", "newsletter"]
+    field_order = ["first_name", "last_name", "job_title", "city", "company_name"]
 
     def __init__(self, *args: Any, user: User, **options: Any) -> None:
         self.user = user
