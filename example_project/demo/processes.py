@@ -27,7 +27,8 @@ class Children:
 
     def __init__(self, folder: Path, environ: Mapping[str, str]) -> None:
         self.folder = folder
-        self.environ = dict(environ)
+        path = [str(ROOT), *filter(None, [environ.get("PYTHONPATH")])]
+        self.environ = {**environ, "PYTHONPATH": os.pathsep.join(path)}
         self._running: dict[str, subprocess.Popen[bytes]] = {}
 
     def __enter__(self) -> Self:
@@ -52,7 +53,7 @@ class Children:
     def run(self, name: str, *arguments: str) -> None:
         """Run to the end. Raises ``ChildError`` where it fails."""
         with self.log(name).open("ab") as out:
-            code = subprocess.call([sys.executable, *arguments], stdout=out, stderr=out, cwd=ROOT, env=self.environ)
+            code = subprocess.call([sys.executable, *arguments], stdout=out, stderr=out, env=self.environ)
         if code:
             raise ChildError(f"{name} ended with {code}:\n{self._last_lines(name)}")
 
@@ -63,7 +64,6 @@ class Children:
                 [sys.executable, *arguments],
                 stdout=out,
                 stderr=out,
-                cwd=ROOT,
                 env=self.environ,
                 start_new_session=True,
                 preexec_fn=_end_with_parent(),
