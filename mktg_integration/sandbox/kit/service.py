@@ -147,7 +147,7 @@ class KitService:
     def deliver_pending(self) -> None:
         """Do now all that was answered 202 and deliver all webhooks and callbacks; return when done.
 
-        A signed delivery that failed stays for its next attempt.
+        A signed delivery that failed waits until its next attempt is due.
         """
         self._later.run_pending()
 
