@@ -14,6 +14,7 @@ from ..wire import Request, Response
 from . import v1, v2
 from .answers import Answer, Refused
 from .store import Store
+from .world import Settings
 
 Endpoint = Callable[..., Answer]
 
@@ -77,6 +78,11 @@ class ConversionService:
             }
             for contact in self.store.contacts.values()
         ]
+
+    @property
+    def settings(self) -> Settings:
+        """The world's switches; what is set here holds from the next request on."""
+        return self.store.settings
 
     @property
     def stats(self) -> Tally:

@@ -161,7 +161,9 @@ def _check(store: Store, body: ContactBody, options: Options) -> Contact | None:
 
 def _check_defined(keys: Iterable[str], defined: Mapping[str, FieldDefinition], where: str) -> None:
     if unknown := [key for key in keys if key not in defined]:
-        raise Refused("invalid_field", f"{where}: the field {unknown[0]!r} does not exist.")
+        # The hint is for whoever runs the sandbox: there is no endpoint that defines a field.
+        hint = "The sandbox's world defines fields, or takes any with any_field."
+        raise Refused("invalid_field", f"{where}: the field {unknown[0]!r} does not exist. {hint}")
 
 
 def _check_writable(keys: Iterable[str], defined: Mapping[str, FieldDefinition], where: str) -> None:

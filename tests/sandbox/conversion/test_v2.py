@@ -280,6 +280,10 @@ def test_a_world_can_take_any_field_but_not_read_only_ones(ask: Asker, service: 
     assert status == 200
     status, answer = ask("POST /v2/contacts", {"email": "jane@example.com", "fields": {"created_at": "x"}})
     assert (status, answer["error"]["code"]) == (400, "invalid_field")
+    service.settings.any_field = False
+    status, answer = ask("POST /v2/contacts", {"email": "jane@example.com", "fields": {"plan": "pro"}})
+    assert (status, answer["error"]["code"]) == (400, "invalid_field")
+    assert "any_field" in answer["error"]["message"]
 
 
 def test_events(ask: Asker, service: ConversionService) -> None:
