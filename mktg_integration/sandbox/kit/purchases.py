@@ -8,7 +8,8 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
+from pydantic_core import PydanticCustomError
 
 from ..wire import Response
 from .broadcasts import Moment
@@ -18,6 +19,16 @@ from .objects import LineItem, Product, Purchase
 from .paging import PageQuery, paginate
 from .requests import Keys, blank
 from .router import answer, routes
+
+
+def _whole(number: float) -> float:
+    if not number.is_integer():
+        raise PydanticCustomError("integer_type", "must be an integer")
+    return number
+
+
+Whole = Annotated[float, AfterValidator(_whole)]
+"""An integer, which some languages write as ``5.0``."""
 
 
 class ProductBody(Keys):
@@ -36,7 +47,7 @@ class PurchaseValues(Keys):
     status: str | None = None
     subtotal: float | None = None
     tax: float | None = None
-    shipping: int | None = None
+    shipping: Whole | None = None
     discount: float | None = None
     total: float | None = None
     currency: str | None = None

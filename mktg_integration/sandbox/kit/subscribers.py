@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
+from ..values import same_address
 from ..wire import Response
 from .bulk import BulkBody, Failure, bulk_kind, respond, some
 from .core import ASYNC_FIELDS, Kit
@@ -71,7 +72,7 @@ def list_subscribers(kit: Kit, query: SubscribersQuery) -> Response:
             row is not None
             and is_shown(row, query)
             and within(row.updated_at, query.updated_after, query.updated_before)
-            and (query.email_address is None or row.email_address.lower() == query.email_address.strip().lower())
+            and (query.email_address is None or same_address(row.email_address) == same_address(query.email_address))
         )
 
     def fetch(key: int | tuple[str, int]) -> Subscriber | None:
@@ -80,18 +81,14 @@ def list_subscribers(kit: Kit, query: SubscribersQuery) -> Response:
 
     keys: Any
     if query.email_address is not None and query.sort_field == "id":
-        # One address is one subscriber: no need to walk through all of them.
-        keys = [row.id for row in view if shown(row)] if view.version is None else _id_of(kit, query.email_address)
+        # One address is one subscriber, who need not be looked for among all.
+        row = kit.subscriber_by_email(query.email_address)
+        keys = sorted({*view.outdated, *([row.id] if row else [])})
     elif query.sort_field == "id":
         keys = view.ids
     else:
         keys = sorted((getattr(row, query.sort_field) or "", row.id) for row in view if shown(row))
     return answer_page(kit, paginate(keys, fetch, query, descending=query.sort_order == "desc"))
-
-
-def _id_of(kit: Kit, email: str) -> list[int]:
-    row = kit.subscriber_by_email(email)
-    return [row.id] if row else []
 
 
 def answer_page(kit: Kit, page: Page[Subscriber]) -> Response:
@@ -200,7 +197,7 @@ def bulk_create(kit: Kit, body: BulkSubscribers) -> Response:
     limit = kit.world.settings.subscriber_limit
     if limit is not None:
         present = sum(row.state not in OPTED_OUT for row in kit.world.subscribers)
-        new = {(item.email_address or "").lower() for item in body.subscribers} - kit.world.ids_by_email.keys()
+        new = {same_address(item.email_address or "") for item in body.subscribers} - kit.world.ids_by_email.keys()
         if present + len(new) > limit:
             raise Refused(403, "This request would exceed your subscriber limit")
     return respond(kit, "subscribers", body.subscribers, body)

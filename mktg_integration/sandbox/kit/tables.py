@@ -27,8 +27,6 @@ class Table(Generic[T]):
         self._rows: dict[int, T] = {}
         self._ids: list[int] = []
         self._journal: deque[tuple[float, int, T | None]] = deque()
-        self.version = 0
-        """Changes with every write; a key for what is derived from the whole table."""
 
     def get(self, key: int) -> T | None:
         return self._rows.get(key)
@@ -61,22 +59,20 @@ class Table(Generic[T]):
         self._rows = rows
         self._ids = sorted(rows)
         self._journal.clear()
-        self.version += 1
 
     def listed(self) -> View[T]:
         """The table as a list shows it at this moment."""
         lag = self._past.lag()
         if lag <= 0 or not self._journal:
-            return View(self._rows, self._ids, {}, self.version)
+            return View(self._rows, self._ids, {})
         since = self._past.clock() - lag
         # From the newest to the oldest, so that what stood before the first recent write is what remains.
         before = {key: old for at, key, old in reversed(self._journal) if at > since}
         gone = [key for key, old in before.items() if old is not None and key not in self._rows]
         ids = sorted([*self._ids, *gone]) if gone else self._ids
-        return View(self._rows, ids, before, None if before else self.version)
+        return View(self._rows, ids, before)
 
     def _remember(self, key: int, old: T | None) -> None:
-        self.version += 1
         lag = self._past.lag()
         if lag <= 0:
             self._journal.clear()
@@ -94,11 +90,14 @@ class View(Generic[T]):
     _rows: dict[int, T]
     ids: list[int]
     _before: dict[int, T | None]
-    version: int | None
-    """The table's version where the view shows exactly that, else None."""
 
     def get(self, key: int) -> T | None:
         return self._before[key] if key in self._before else self._rows.get(key)
+
+    @property
+    def outdated(self) -> list[int]:
+        """Ids of rows that were written since."""
+        return list(self._before)
 
     def __iter__(self) -> Iterator[T]:
         for key in self.ids:

@@ -115,7 +115,7 @@ def test_an_id_that_is_no_number(kit: Kit) -> None:
         ("POST /v4/subscribers", {"email_address": 1}, "body type of email_address"),
         ("POST /v4/subscribers", {"email_address": "a@example.com", "fields": []}, "body type of fields"),
         ("POST /v4/subscribers", {"email_address": "a@example.com", "fields": {"Age": 9}}, "body type of fields.Age"),
-        ("POST /v4/subscribers", [], "body type of the whole"),
+        ("POST /v4/subscribers", ["a"], "body type of the whole"),
         ("POST /v4/subscribers/1/unsubscribe", {"reason": "x"}, "body key reason"),
         ("GET /v4/subscribers?email=a@example.com", None, "query key email"),
         ("GET /v4/tags?per_page=ten", None, "query type of per_page"),
@@ -144,6 +144,12 @@ def test_a_body_that_is_not_json(account: Kit) -> None:
     answer = account.call("POST /v4/tags", raw=b"{name")
     assert (answer.status, answer.errors) == (400, ["Bad Request"])
     assert answer.response.undocumented == "body is not JSON"
+
+
+@pytest.mark.parametrize("raw", [b"", b"{}", b"[]", b" [] "])
+def test_ways_to_send_nothing(account: Kit, raw: bytes) -> None:
+    assert account.call("POST /v4/subscribers/1/unsubscribe", raw=raw).status == 204
+    assert account.call("POST /v4/tags", raw=raw).errors == ["Name can't be blank"]
 
 
 def test_a_form_where_the_document_shows_json(account: Kit) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -24,6 +25,13 @@ def test_a_purchase_makes_its_subscriber_and_works_out_what_is_left_out(kit: Kit
     assert row["products"] == [{"quantity": 2, "lid": "1", "unit_price": 2.5, "sku": None, "name": "Tip", "pid": "tip"}]
     assert kit.service.people()[0]["first_name"] == "B"
     assert kit.call("GET /v4/purchases/1").json["purchase"] == row
+
+
+def test_shipping_is_whole_however_it_is_written(kit: Kit) -> None:
+    raw = json.dumps({"purchase": {**PURCHASE, "shipping": 3.0}}).encode()
+    assert kit.call("POST /v4/purchases", raw=raw).json["purchase"]["total"] == 8
+    answer = kit.call("POST /v4/purchases", {"purchase": {**PURCHASE, "transaction_id": "t2", "shipping": 3.5}})
+    assert answer.response.undocumented == "body type of purchase.shipping"
 
 
 def test_a_purchase_resubscribes_nobody(kit: Kit) -> None:
