@@ -10,6 +10,7 @@
 ``GET faults``          the rules in force, with how often each matched and struck
 ``POST faults``         add a rule, or a list of them; answers the ids
 ``DELETE faults``       end all, or ``?id=N``
+``POST happens``        let a person act: ``{"service", "what": "unsubscribe", "email"}``
 ``POST reset``          the first world, no faults, an empty log
 ======================  =============================================================================
 
@@ -132,6 +133,18 @@ def _remove_faults(sandbox: Sandbox, request: Request) -> Any:
     return {}
 
 
+def _happens(sandbox: Sandbox, request: Request) -> Any:
+    match _body(request):
+        case {"service": str(service), "what": str(what), "email": str(email)} if service in sandbox.services:
+            try:
+                sandbox.happens(service, what, email)
+            except (ValueError, KeyError) as error:
+                raise _BadRequestError(str(error.args[0])) from error
+            return {}
+    known = ", ".join(sandbox.services)
+    raise _BadRequestError(f"The body is an object with service ({known}), what and email.")
+
+
 def _reset(sandbox: Sandbox, request: Request) -> Any:
     sandbox.reset()
     return {}
@@ -147,5 +160,6 @@ _ENDPOINTS: dict[tuple[str, str], Callable[[Sandbox, Request], Any]] = {
     ("GET", "faults"): _faults,
     ("POST", "faults"): _add_faults,
     ("DELETE", "faults"): _remove_faults,
+    ("POST", "happens"): _happens,
     ("POST", "reset"): _reset,
 }

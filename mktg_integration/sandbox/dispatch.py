@@ -34,6 +34,9 @@ class CountingService(Service, Protocol):
     def stats(self) -> Counts:
         """What it did since the last load."""
 
+    def happens(self, what: str, email: str) -> None:
+        """Let a person do what no request does; raises ValueError for the act, KeyError for the address."""
+
 
 class Dispatcher:
     """Serves requests from many threads; each service does one at a time, and no wait holds its lock."""

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 MAX_PEOPLE = 500
 MAX_REQUESTS = 25
 TITLES = {"kit": "Kit", "conversion": "Conversion", "convertloop": "ConvertLoop"}
+_CURRENT = ' aria-current="page"'
 
 _STYLE = """
 :root { color-scheme: light dark; --ink: #1d2430; --soft: #5c6675; --line: #dfe3e8; --paper: #fff; --tint: #f5f7f9;
@@ -66,9 +67,6 @@ def _page(title: str, content: str, current: str = "") -> Response:
     )
     headers = {"Cache-Control": "no-store"}
     return Response(200, html.encode(), "text/html; charset=utf-8", headers)
-
-
-_CURRENT = ' aria-current="page"'
 
 
 def _overview(sandbox: Sandbox) -> str:

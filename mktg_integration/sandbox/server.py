@@ -141,6 +141,14 @@ class Sandbox:
         with self.locked(name) as service:
             return service.people()
 
+    def happens(self, name: str, what: str, email: str) -> None:
+        """Let a person ``unsubscribe`` at a service; at some also ``bounce`` and ``complain``.
+
+        Raises ValueError for an act that the service does not know, KeyError for an unknown address.
+        """
+        with self.locked(name) as service:
+            service.happens(what, email)
+
     def dump(self) -> dict[str, Any]:
         """All objects with their ids, by service; ``load`` takes it and dumps the same again."""
         world: dict[str, Any] = {}

@@ -53,8 +53,11 @@ def sign_up(told: dict[str, Any], email: str, key: str = CONVERSION_API_KEY) -> 
     return requests.post(url, json={"email": email}, headers={"X-API-Key": key}, timeout=10).status_code
 
 
-@pytest.mark.parametrize("command", [ALONE, WITH_DJANGO], ids=["alone", "with Django"])
-@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    ("command", "stop"),
+    [(ALONE, signal.SIGINT), (WITH_DJANGO, signal.SIGINT), (WITH_DJANGO, signal.SIGTERM)],
+    ids=["alone", "with Django", "with Django, terminated"],
+)
 def test_a_dump_at_the_end_is_a_load_at_the_start(command: list[str], stop: int, tmp_path: Path) -> None:
     first, second = tmp_path / "first.json", tmp_path / "second.json"
     with serving(*command, "--dump", str(first), stop=stop) as told:
@@ -104,14 +107,14 @@ def test_what_it_prints_for_people() -> None:
         assert f"{name}=" in told
 
 
-@pytest.mark.parametrize("command", [ALONE, WITH_DJANGO], ids=["alone", "with Django"])
 @pytest.mark.parametrize(
-    ("text", "place"),
+    ("command", "text", "place"),
     [
-        ('{"conversion": {"contacts": [{"email": 1}]}}', "conversion.contacts[0].email"),
-        ('{\n "kit": }', "line 2, column 9"),
-        ("[]", "JSON object"),
-        (None, "cannot be read"),
+        (ALONE, '{"conversion": {"contacts": [{"email": 1}]}}', "conversion.contacts[0].email"),
+        (WITH_DJANGO, '{"conversion": {"contacts": [{"email": 1}]}}', "conversion.contacts[0].email"),
+        (ALONE, '{\n "kit": }', "line 2, column 9"),
+        (ALONE, "[]", "JSON object"),
+        (ALONE, None, "cannot be read"),
     ],
 )
 def test_a_malformed_world_file_is_a_clear_error(

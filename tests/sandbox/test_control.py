@@ -83,6 +83,28 @@ def test_a_list_with_a_bad_rule_adds_none(sandbox: Sandbox, clients: Clients) ->
     assert sandbox.faults.list() == []
 
 
+@pytest.mark.parametrize(
+    ("service", "what", "column", "then"),
+    [
+        ("kit", "unsubscribe", "state", "cancelled"),
+        ("conversion", "unsubscribe", "status", "UNSUBSCRIBED"),
+        ("conversion", "bounce", "status", "BOUNCED"),
+        ("conversion", "complain", "status", "COMPLAINED"),
+        ("convertloop", "unsubscribe", "subscribed", False),
+    ],
+)
+def test_people_act_without_us(
+    sandbox: Sandbox, clients: Clients, service: str, what: str, column: str, then: Any
+) -> None:
+    getattr(clients, service)()
+    act = {"service": service, "what": what, "email": "jane@example.com"}
+    assert clients.control("POST", "happens", json=act).status_code == 200
+    assert sandbox.people(service)[0][column] == then
+    assert sandbox.resubscribed(service) == 0
+    for wrong in ({"email": "nobody@example.com"}, {"what": "vanish"}, {"service": "mailchimp"}, {"what": 1}):
+        assert clients.control("POST", "happens", json={**act, **wrong}).status_code == 400
+
+
 def test_reset(sandbox: Sandbox, clients: Clients) -> None:
     clients.conversion()
     sandbox.fail("kit")

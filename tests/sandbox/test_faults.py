@@ -93,11 +93,11 @@ def test_an_error_after_the_work_was_done(sandbox: Sandbox, clients: Clients) ->
 
 
 def test_a_service_that_is_down_for_a_time(sandbox: Sandbox, clients: Clients) -> None:
-    sandbox.down("conversion", seconds=0.3)
+    sandbox.down("conversion", seconds=0.6)
     with pytest.raises(requests.ConnectionError):
         clients.conversion()
     assert clients.convertloop().status_code == 200, "the others are up"
-    time.sleep(0.35)
+    time.sleep(0.65)
     assert clients.conversion().status_code == 200
 
 
@@ -110,8 +110,8 @@ def test_a_service_that_is_down_until_told_otherwise(sandbox: Sandbox, clients: 
 
 
 def test_slow_answers_do_not_hold_up_others(sandbox: Sandbox, clients: Clients) -> None:
-    sandbox.fail("conversion", "slow", seconds=0.5, nth=1)
-    sandbox.fail("conversion", "slow", seconds=0.5, nth=2, after_work=True)
+    sandbox.fail("conversion", "slow", seconds=1, nth=1)
+    sandbox.fail("conversion", "slow", seconds=1, nth=2, after_work=True)
     began = time.monotonic()
     slow = [threading.Thread(target=_sign_up, args=(sandbox, f"p{i}@example.com")) for i in range(2)]
     for thread in slow:
@@ -119,10 +119,10 @@ def test_slow_answers_do_not_hold_up_others(sandbox: Sandbox, clients: Clients) 
     while sum(rule["struck"] for rule in sandbox.faults.list()) < 2:
         time.sleep(0.01)
     clients.conversion("fast@example.com")
-    assert time.monotonic() - began < 0.4
+    assert all(thread.is_alive() for thread in slow)
     for thread in slow:
         thread.join()
-    assert time.monotonic() - began >= 0.5
+    assert time.monotonic() - began >= 1
     assert len(arrived(sandbox)) == 3
 
 
@@ -147,7 +147,7 @@ def test_a_random_delay_is_drawn_anew_for_each(sandbox: Sandbox, clients: Client
         clients.conversion()
     delays = [entry.seconds for entry in sandbox.log]
     assert max(delays) - min(delays) > 0.01
-    assert max(delays) < 0.2
+    assert min(delays) < 0.05
 
 
 def test_a_latency_for_all() -> None:

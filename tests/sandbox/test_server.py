@@ -126,6 +126,18 @@ def test_many_connections_at_once_lose_nothing(sandbox: Sandbox) -> None:
     assert numbers == list(range(numbers[0], numbers[0] + 160))
 
 
+def test_a_failure_of_the_sandbox_is_no_answer_of_the_service(
+    sandbox: Sandbox, clients: Clients, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sandbox.conversion.store, "by_email", None)
+    answer = clients.conversion()
+    assert answer.status_code == 500
+    assert answer.text == "failure of the sandbox itself"
+    assert len(sandbox.undocumented()) == 1
+    monkeypatch.undo()
+    assert clients.conversion().status_code == 200
+
+
 # The world
 
 

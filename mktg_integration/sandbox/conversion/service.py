@@ -34,6 +34,7 @@ _ROUTES: Routes[Endpoint] = Routes(
         ("DELETE /v1/companies/by-external-id/{id}", v1.delete_company),
     ]
 )
+_ACTS = {"unsubscribe": "UNSUBSCRIBED", "bounce": "BOUNCED", "complain": "COMPLAINED"}
 _EXPORTS = "POST /v2/exports/contacts"
 
 # Status to code, (v2, v1), of what befalls a request whatever its endpoint.
@@ -88,6 +89,18 @@ class ConversionService:
     def stats(self) -> Tally:
         """Contacts created, updated, deleted; ``resubscribed``: opted-out ones that a request made mailable."""
         return self.store.tally
+
+    def happens(self, what: str, email: str) -> None:
+        """Let a contact ``unsubscribe``, ``bounce`` or ``complain``, which no request does.
+
+        Raises ValueError for another act and KeyError for an unknown address.
+        """
+        if what not in _ACTS:
+            raise ValueError(f"{what!r} is none of {', '.join(_ACTS)}")
+        contact = self.store.by_email(email)
+        if contact is None:
+            raise KeyError("no contact has this address")
+        self.store.set_status(contact, _ACTS[what])
 
     def handle(self, request: Request) -> Response:
         found = _ROUTES.find(request.method, request.path)

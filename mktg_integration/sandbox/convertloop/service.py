@@ -176,6 +176,18 @@ class ConvertLoopService:
         """People created, updated, merged; ``resubscribed``: unsubscribed ones that a request brought back."""
         return self.store.tally
 
+    def happens(self, what: str, email: str) -> None:
+        """Let a person ``unsubscribe``, which no request does.
+
+        Raises ValueError for another act and KeyError for an unknown address.
+        """
+        if what != "unsubscribe":
+            raise ValueError(f"{what!r} is not unsubscribe")
+        person = self.store.find(email=email)
+        if person is None:
+            raise KeyError("no person has this address")
+        person.subscribed = False
+
     def handle(self, request: Request) -> Response:
         found = _ROUTES.find(request.method, request.path)
         if found is None:
