@@ -16,9 +16,11 @@ BASE_DIR = Path(__file__).resolve().parent
 DEBUG = os.environ.get("DEBUG") == "1"
 
 PORT = os.environ.get("PORT") or "8000"
-PUBLIC_URL = os.environ.get("PUBLIC_URL") or f"http://127.0.0.1:{PORT}"
-ALLOWED_HOSTS = [urlsplit(PUBLIC_URL).hostname or "localhost", "localhost", "127.0.0.1", "[::1]"]
-CSRF_TRUSTED_ORIGINS = ["{0.scheme}://{0.netloc}".format(urlsplit(PUBLIC_URL))]
+# Where services reach the site. Without it nothing tells this site from a copy of its database elsewhere.
+PUBLIC_URL = os.environ.get("PUBLIC_URL", "")
+SITE_URL = PUBLIC_URL or f"http://127.0.0.1:{PORT}"
+ALLOWED_HOSTS = [urlsplit(SITE_URL).hostname or "localhost", "localhost", "127.0.0.1", "[::1]"]
+CSRF_TRUSTED_ORIGINS = ["{0.scheme}://{0.netloc}".format(urlsplit(SITE_URL))]
 
 _database = environment.database(
     os.environ.get("DATABASE_URL") or f"sqlite:///{quote(str(BASE_DIR / 'db.sqlite3'))}",

@@ -28,7 +28,7 @@ def signup(request: HttpRequest) -> HttpResponse:
     if request.method == "POST" and form.is_valid():
         user = _saved(form)
         if user is not None:
-            confirmation.send_link(user, settings.PUBLIC_URL)
+            confirmation.send_link(user, settings.SITE_URL)
             login(request, user)
             messages.success(request, _("Welcome! We have sent you a link that confirms your address."))
             return redirect("profile")

@@ -39,14 +39,14 @@ class Demo:
 
     def _environ(self, folder: Path, port: str) -> dict[str, str]:
         # A demo must never reach a real account, whatever the environment holds.
-        left_out = {*CREDENTIALS, "KIT_BASE_URL", "CONVERSION_BASE_URL", "CONVERTLOOP_BASE_URL", "EXAMPLE_CONSENT"}
+        left_out = {*CREDENTIALS, "KIT_BASE_URL", "CONVERSION_BASE_URL", "CONVERTLOOP_BASE_URL"}
+        left_out |= {"EXAMPLE_CONSENT", "PUBLIC_URL"}
         return {
             **{name: value for name, value in os.environ.items() if name not in left_out},
             "DATABASE_URL": os.environ.get("DATABASE_URL") or f"sqlite:///{folder / 'demo.sqlite3'}",
             "DJANGO_SETTINGS_MODULE": "example_project.settings",
             "DEMO_PASSWORD": self.password,
             "PORT": port,
-            "PUBLIC_URL": self.site,
             "PYTHONUNBUFFERED": "1",
             "SANDBOX_URL": self.sandbox,
         }

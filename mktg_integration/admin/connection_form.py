@@ -1,0 +1,113 @@
+"""The form for a stored connection. Credentials go in and never come out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from django import forms
+from django.utils.translation import gettext_lazy as _
+
+from mktg_integration.exceptions import ConfigurationError, DecryptionError
+from mktg_integration.models import Connection
+from mktg_integration.models.connections import ENGINE_KEYS
+from mktg_integration.providers.base import Account, Provider
+from mktg_integration.providers.registry import get_provider, provider_names
+
+_PREFIX = "credential"
+
+
+def credential_fields(providers: Iterator[str] | tuple[str, ...] | None = None) -> dict[str, tuple[str, str]]:
+    """The form's write-only fields: ``{field: (provider, credential)}``."""
+    return {
+        f"{_PREFIX}-{provider}-{name}": (provider, name)
+        for provider in providers or provider_names()
+        for name in get_provider(provider).credential_names
+    }
+
+
+class ConnectionForm(forms.ModelForm):  # type: ignore[type-arg]
+    """A new connection chooses its provider; an existing one keeps it, because its contacts are known by its ids."""
+
+    forget_credentials = forms.BooleanField(
+        label=_("Forget the credentials stored so far"),
+        required=False,
+        help_text=_("Before those entered here are stored, for instance to change from an API key to a token."),
+    )
+
+    class Meta:
+        model = Connection
+        fields = ["name", "provider", "push_enabled", "paused", "dry_run", "stored_options"]
+        help_texts = {
+            "stored_options": _("As in settings: BASE_URL, PROFILE, and the provider's own options."),
+        }
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        if "provider" in self.fields:
+            choices = [(name, get_provider(name).label) for name in provider_names()]
+            self.fields["provider"] = forms.ChoiceField(label=_("provider"), choices=choices)
+        for field, (_provider, name) in credential_fields().items():
+            if field in self.fields:
+                continue
+            self.fields[field] = forms.CharField(
+                label=name,
+                required=False,
+                # `new-password`: a browser must not fill in the visitor's own password.
+                widget=forms.PasswordInput(render_value=False, attrs={"autocomplete": "new-password"}),
+                help_text=_("Leave empty to keep what is stored."),
+            )
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or self.cleaned_data
+        provider = cleaned.get("provider") or self.instance.provider
+        if provider and not self.errors:
+            self._check(provider, cleaned)
+        return cleaned
+
+    def save(self, commit: bool = True) -> Any:
+        self.instance.credentials = self._credentials
+        return super().save(commit)
+
+    def _check(self, provider: str, cleaned: dict[str, Any]) -> None:
+        driver = get_provider(provider)
+        options = cleaned.get("stored_options") or {}
+        self._credentials = self._merged(provider, cleaned)
+        try:
+            _check_option_names(options, driver)
+            driver.check_credentials(self._credentials)
+            driver.options(
+                Account(
+                    name=self.instance.name,
+                    base_url=str(options.get("BASE_URL") or driver.default_base_url),
+                    credentials=self._credentials,
+                    options={name: value for name, value in options.items() if name in driver.option_names},
+                )
+            )
+        except ConfigurationError as error:
+            self.add_error(None, str(error))
+
+    def _merged(self, provider: str, cleaned: dict[str, Any]) -> dict[str, str]:
+        stored: dict[str, str] = {}
+        if self.instance.pk and not cleaned.get("forget_credentials"):
+            try:
+                stored = dict(self.instance.credentials)
+            except DecryptionError:
+                self.add_error("forget_credentials", _("What is stored cannot be read: forget it, and enter all anew."))
+        entered = {
+            name: cleaned[field].strip()
+            for field, (_provider, name) in credential_fields((provider,)).items()
+            if (cleaned.get(field) or "").strip()
+        }
+        return {**stored, **entered}
+
+
+def _check_option_names(options: Any, driver: Provider[Any, Any]) -> None:
+    known = (ENGINE_KEYS - {"PROVIDER"}) | set(driver.option_names)
+    if not isinstance(options, dict):
+        raise ConfigurationError("options must be a JSON object")
+    unknown = sorted(set(options) - known)
+    if unknown:
+        raise ConfigurationError(
+            f"{', '.join(unknown)}: not an option of {driver.label}; there are: {', '.join(sorted(known))}"
+        )
