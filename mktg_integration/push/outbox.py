@@ -4,6 +4,8 @@ A mark is one INSERT … SELECT from the connections that are pushed to. A row t
 version and, where the new mark is more urgent, its lane: when it is due and how often it was tried stay as they are.
 """
 
+# ruff: noqa: S608 (only constants and quoted names of tables become part of a statement)
+
 from __future__ import annotations
 
 import hashlib
@@ -12,7 +14,8 @@ import random
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal
 
-from django.db import connections, router
+from django.db import connections as databases
+from django.db import router
 
 from mktg_integration import sql
 from mktg_integration.models import Connection, Kind, Lane, OutboxRow
@@ -21,6 +24,7 @@ PAGE = 1000
 """The most people that one statement marks."""
 
 _KEY_LENGTH = 64
+_SUBJECT_LENGTH = 80
 _OCCURRENCES = frozenset({Kind.EVENT, Kind.PURCHASE, Kind.ERASURE})
 
 _compiled: dict[tuple[str, str], str] = {}
@@ -63,14 +67,17 @@ def new_version() -> int:
 def mark(subjects: Sequence[str], *, lane: Lane = Lane.LIVE, connections: Sequence[int] | None = None) -> None:
     """Mark these people as to be sent, at every connection that is pushed to or at those of the given ids.
 
-    One statement for every ``PAGE`` people. Raises ``DatabaseError``; repeats by itself where the database gave way
-    and the caller has no transaction.
+    One statement for every ``PAGE`` people, in the order of their keys so that two marks never wait for each other in
+    a circle. Raises ``ValueError`` for a subject longer than its column, and ``DatabaseError``; repeats by itself
+    where the database gave way and the caller has no transaction.
     """
-    for page in _pages(sorted(set(subjects))):
-        people = [page[0]] if len(page) == 1 else [json.dumps(page)]
+    people = sorted(set(subjects))
+    if any(len(subject) > _SUBJECT_LENGTH for subject in people):
+        raise ValueError(f"a subject is longer than {_SUBJECT_LENGTH} characters: such a primary key cannot be marked")
+    for page in _pages(people):
         statement = _statement("one" if len(page) == 1 else "many")
         version = new_version()
-        parameters = [Kind.PROFILE.value, lane.value, "", version, *people]
+        parameters = [Kind.PROFILE.value, lane.value, "", version, page[0] if len(page) == 1 else json.dumps(page)]
         _execute(statement, parameters, [version, lane.value, lane.value], connections)
 
 
@@ -85,15 +92,16 @@ def add_occurrence(
 ) -> None:
     """Queue something that happened once (``EVENT``, ``PURCHASE``, ``ERASURE``), due at once.
 
-    ``key`` is the idempotency key: the same occurrence queued again, while it waits, changes nothing. The payload is
-    stored encrypted. Raises ``ValueError`` for a profile or an empty key, ``ConfigurationError`` without encryption
+    ``key`` is the idempotency key: the same occurrence queued again, while it waits, changes nothing. The row's key
+    ends with it, or with its SHA-256 where it is longer than 64 characters or holds a colon. The payload is stored
+    encrypted. Raises ``ValueError`` for a profile or an empty key, ``ConfigurationError`` without encryption
     keys, ``DatabaseError``.
     """
     if kind not in _OCCURRENCES:
         raise ValueError("a profile is marked with mark(), not added as an occurrence")
     if not key:
         raise ValueError("an occurrence needs an idempotency key")
-    if len(key) > _KEY_LENGTH:
+    if len(key) > _KEY_LENGTH or ":" in key:
         key = hashlib.sha256(key.encode()).hexdigest()
     secret = OutboxRow._meta.get_field("payload").get_prep_value(dict(payload))
     parameters = [key, kind.value, lane.value, secret, new_version(), subject]
@@ -112,7 +120,7 @@ def _execute(statement: str, parameters: list[Any], on_conflict: list[Any], only
     using = alias()
 
     def run() -> None:
-        with connections[using].cursor() as cursor:
+        with databases[using].cursor() as cursor:
             cursor.execute(statement.replace("{only}", restriction), [*parameters, *(only or ()), *on_conflict])
 
     sql.retrying(run, using=using)
@@ -139,11 +147,11 @@ _ONE_SUBJECT = {"postgresql": "(SELECT %s::text AS subject) s"}
 
 def _compile(using: str, form: Literal["one", "many", "occurrence"]) -> str:
     """Parameters: [idempotency key], kind, lane, payload, version, subjects, [connections], [version, lane, lane]."""
-    connection = connections[using]
+    connection = databases[using]
     vendor, quote, now = sql.vendor(connection), connection.ops.quote_name, sql.now(connection)
     outbox = quote(OutboxRow._meta.db_table)
-    columns = ("connection_id", "subject", "key", "kind", "lane", "payload", "version", "attempts", "marked_at")
-    columns += ("due_at", "claim_token", "claimed_version")
+    columns = ["connection_id", "subject", "key", "kind", "lane", "payload", "version", "attempts", "marked_at"]
+    columns += ["due_at", "claim_token", "claimed_version"]
     subjects = _SUBJECTS[vendor] if form == "many" else _ONE_SUBJECT.get(vendor, "(SELECT %s AS subject) s")
     text = "CHAR" if vendor == "mysql" else "TEXT"
     parts = [f"CAST(c.id AS {text})", "':'", "n.kind", "':'", "s.subject"]

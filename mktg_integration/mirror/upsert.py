@@ -1,0 +1,239 @@
+"""Many rows in one statement, passed as one JSON parameter; compiled for each database from the model's fields.
+
+PostgreSQL unfolds the parameter with ``jsonb_to_recordset``, SQLite with ``json_each``, MariaDB and MySQL with
+``JSON_TABLE``. A ``guard`` is a time column: a row that is there is changed only by one that is not older.
+"""
+
+# ruff: noqa: S608 (only constants and quoted names of tables and columns become part of a statement)
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from functools import partial
+from typing import Any
+
+from django.db import connections, models, router
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from mktg_integration import sql
+
+PAGE = 1000
+"""The most rows of one statement."""
+
+_Model = type[models.Model]
+_Silent = tuple[tuple[str, str | None], ...]
+
+_compiled: dict[tuple[str, _Model, tuple[str, ...], str, _Silent], str] = {}
+
+
+def upsert(
+    model: _Model,
+    rows: Sequence[Mapping[str, Any]],
+    *,
+    guard: str = "",
+    silent: Mapping[str, str | None] | None = None,
+) -> None:
+    """Insert ``rows``, or change those that are there. One statement for every ``PAGE`` rows.
+
+    Each row maps the same columns (attnames, the primary key among them) to Python values; columns that are not given
+    get the field's default when inserted and are left alone otherwise. Of two rows with one key the last one counts.
+    Text is cut to its column, and what no database stores (NUL, lone surrogates, NaN) is replaced. ``silent`` names
+    values that say nothing, by column (None stands for NULL, which says nothing in any of these columns): they are
+    inserted, but change no row. Raises ``ValueError`` for a primary key that its column cannot hold, ``DatabaseError``.
+    """
+    if not rows:
+        return
+    pk = _pk(model).attname
+    using = router.db_for_write(model)
+    columns = tuple(rows[0])
+    values = [_converter(connections[using], model._meta.get_field(column)) for column in columns]
+    # In the order of their keys, so that two writers never wait for each other in a circle.
+    unique = sorted({row[pk]: row for row in rows}.items())
+    statement, defaults = _statement(using, model, columns, guard, tuple(sorted((silent or {}).items())))
+    for start in range(0, len(unique), PAGE):
+        page = [
+            [convert(row[c]) for c, convert in zip(columns, values, strict=True)]
+            for _, row in unique[start : start + PAGE]
+        ]
+        _execute(using, statement, defaults, page)
+
+
+def _execute(using: str, statement: str, defaults: list[Any], page: list[list[Any]]) -> None:
+    connection = connections[using]
+    if connection.vendor == "postgresql":
+        parameter = _dump([{f"c{n}": value for n, value in enumerate(row)} for row in page])
+    else:
+        parameter = _dump(page)
+
+    def run() -> None:
+        with connection.cursor() as cursor:
+            cursor.execute(statement, [*defaults, parameter])
+
+    sql.retrying(run, using=using)
+
+
+# The statement
+
+
+def _statement(
+    using: str, model: _Model, columns: tuple[str, ...], guard: str, silent: _Silent
+) -> tuple[str, list[Any]]:
+    connection = connections[using]
+    others = [field for field in model._meta.concrete_fields if field.attname not in columns]
+    defaults = [field.get_db_prep_save(field.get_default(), connection) for field in others]
+    found = _compiled.get((using, model, columns, guard, silent))
+    if found is None:
+        found = _compiled[using, model, columns, guard, silent] = _compile(
+            connection, model, columns, guard, dict(silent)
+        )
+    return found, defaults
+
+
+def _compile(
+    connection: BaseDatabaseWrapper,
+    model: _Model,
+    columns: tuple[str, ...],
+    guard: str,
+    silent: Mapping[str, str | None],
+) -> str:
+    vendor, quote = sql.vendor(connection), connection.ops.quote_name
+    table = quote(model._meta.db_table)
+    fields: list[Any] = [model._meta.get_field(column) for column in columns]
+    others: list[Any] = [field for field in model._meta.concrete_fields if field.attname not in columns]
+    given, source = _SOURCES[vendor](connection, fields)
+    constants = [f"CAST(%s AS {field.db_type(connection)})" if vendor == "postgresql" else "%s" for field in others]
+    names = ", ".join(quote(field.column) for field in [*others, *fields])
+    insert = f"INSERT INTO {table} ({names}) SELECT {', '.join(constants + given)} FROM {source}"
+    new = dict(zip(columns, given, strict=True)) if vendor == "mysql" else {c: f"EXCLUDED.{quote(c)}" for c in columns}
+    pk = _pk(model)
+    # The guard last: MySQL assigns from left to right, and must compare with the time that was there.
+    changed = sorted((column for column in columns if column != pk.attname), key=lambda column: column == guard)
+    sets = {
+        column: _unless_silent(table, quote(column), new[column], silent.get(column, ""))
+        if column in silent
+        else new[column]
+        for column in changed
+    }
+    newer = f"{new[guard]} >= {table}.{quote(guard)}" if guard else ""
+    if vendor == "mysql":
+        if guard:
+            sets = {column: f"IF({newer}, {value}, {table}.{quote(column)})" for column, value in sets.items()}
+        changes = ", ".join(f"{table}.{quote(column)} = {value}" for column, value in sets.items())
+        return f"{insert} ON DUPLICATE KEY UPDATE {changes}"
+    changes = ", ".join(f"{quote(column)} = {value}" for column, value in sets.items())
+    conflict = f"ON CONFLICT ({quote(pk.column)}) DO UPDATE SET {changes}"
+    # SQLite takes the ON of ON CONFLICT for a join's unless there is a WHERE.
+    return f"{insert} WHERE TRUE {conflict}" + (f" WHERE {newer}" if guard else "")
+
+
+def _unless_silent(table: str, column: str, new: str, silent: str | None) -> str:
+    says_nothing = f"{new} IS NULL" + (f" OR {new} = '{silent}'" if silent is not None else "")
+    return f"CASE WHEN {says_nothing} THEN {table}.{column} ELSE {new} END"
+
+
+def _postgresql(connection: BaseDatabaseWrapper, fields: Sequence[Any]) -> tuple[list[str], str]:
+    columns = ", ".join(f"c{n} {field.db_type(connection)}" for n, field in enumerate(fields))
+    return [f"j.c{n}" for n in range(len(fields))], f"jsonb_to_recordset(%s::jsonb) AS j({columns})"
+
+
+def _sqlite(connection: BaseDatabaseWrapper, fields: Sequence[Any]) -> tuple[list[str], str]:
+    return [f"json_extract(j.value, '$[{n}]')" for n in range(len(fields))], "json_each(%s) AS j"
+
+
+def _mysql(connection: BaseDatabaseWrapper, fields: Sequence[Any]) -> tuple[list[str], str]:
+    columns = ", ".join(f"c{n} {_mysql_type(connection, field)} PATH '$[{n}]'" for n, field in enumerate(fields))
+    return [f"j.c{n}" for n in range(len(fields))], f"JSON_TABLE(%s, '$[*]' COLUMNS ({columns})) AS j"
+
+
+def _mysql_type(connection: BaseDatabaseWrapper, field: Any) -> str:
+    declared = str(field.db_type(connection))
+    if declared in ("json", "longtext", "uuid"):
+        return "longtext"
+    return "tinyint" if declared == "bool" else declared.replace(" UNSIGNED", "")
+
+
+_SOURCES: dict[str, Callable[[BaseDatabaseWrapper, Sequence[Any]], tuple[list[str], str]]] = {
+    "postgresql": _postgresql,
+    "sqlite": _sqlite,
+    "mysql": _mysql,
+}
+
+
+# The values
+
+
+def _pk(model: _Model) -> Any:
+    pk = model._meta.pk
+    assert pk is not None  # noqa: S101 (every concrete model has one)
+    return pk
+
+
+def _converter(connection: BaseDatabaseWrapper, field: Any) -> Callable[[Any], Any]:
+    """What makes of a Python value what the JSON parameter holds of it."""
+    is_key = field.primary_key
+    while isinstance(field, models.ForeignKey):
+        field = field.target_field
+    if type(field) is models.JSONField:
+        return _same if connection.vendor == "postgresql" else _dump
+    if isinstance(field, models.DateTimeField):
+        return _isoformat if connection.vendor == "postgresql" else partial(_adapted, connection)
+    if type(field) is models.CharField:
+        return partial(_checked if is_key else _cut, field.max_length or 0)
+    if isinstance(field, models.IntegerField | models.BooleanField):
+        return _same
+    return lambda value: _plain(field.get_db_prep_save(value, connection))
+
+
+def _same(value: Any) -> Any:
+    return value
+
+
+def _plain(value: Any) -> Any:
+    return value if isinstance(value, str | int | float | bool | None) else str(value)
+
+
+def _isoformat(value: datetime | None) -> str | None:
+    return value.isoformat() if value is not None else None
+
+
+def _adapted(connection: BaseDatabaseWrapper, value: datetime | None) -> str | None:
+    adapted = connection.ops.adapt_datetimefield_value(value)
+    return str(adapted) if adapted is not None else None
+
+
+def _cut(length: int, value: str | None) -> str | None:
+    return value if value is None or len(value) <= length else value[:length]
+
+
+def _checked(length: int, value: str) -> str:
+    if not value or len(value) > length:
+        raise ValueError(f"a primary key must have 1 to {length} characters")
+    return value
+
+
+def _dump(value: Any) -> str:
+    """As JSON that every database takes."""
+    try:
+        text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False, default=str)
+        text.encode()
+    except ValueError:
+        return _dump(_storable(value))
+    if "\\u0000" in text and (clean := _storable(value)) != value:
+        return _dump(clean)
+    return text
+
+
+def _storable(value: Any) -> Any:
+    """``value`` without NUL, lone surrogates, NaN and infinities."""
+    if isinstance(value, str):
+        return value.replace("\x00", "\ufffd").encode("utf-8", "replace").decode()
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, Mapping):
+        return {_storable(str(key)): _storable(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_storable(item) for item in value]
+    return value

@@ -1,0 +1,296 @@
+"""The lease of a connection's drain, and the rows that the drain has in flight.
+
+Only the holder of the lease claims. A claimed row carries the lease's token and the version that it had then: settling
+matches both, so neither a save during delivery nor a drain that lost its lease takes away what has still to be sent.
+No statement here waits for a row that a site's own transaction has locked (SKIP LOCKED), so no drain can be part of a
+deadlock with a save; such a row keeps its claim and is given back with the next claim.
+"""
+
+# ruff: noqa: S608 (only constants and quoted names of tables become part of a statement)
+
+from __future__ import annotations
+
+import json
+import secrets
+import time
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from django.db import connections, router, transaction
+
+from mktg_integration import sql
+from mktg_integration.conf import settings
+from mktg_integration.models import ConnectionState, DeadRow, OutboxRow
+from mktg_integration.push.outbox import new_version
+
+_BACKOFF_DOUBLINGS = 20
+_LEAST_AND_RANDOM = {
+    "sqlite": ("MIN", "ABS(RANDOM() %% 1000000) / 1000000.0"),
+    "postgresql": ("LEAST", "RANDOM()"),
+    "mysql": ("LEAST", "RAND()"),
+}
+
+
+# The lease
+
+
+@dataclass
+class Lease:
+    """The right to drain one connection, until it runs out. ``token`` marks the rows claimed under it."""
+
+    connection_id: int
+    token: str
+    ends_at: float
+    """By the local monotonic clock, counted from before the statement that took it: never later than the database's."""
+    left_over: set[str] = field(default_factory=set)
+    """Keys of rows still claimed that could not be given back, because a transaction of the site had them locked."""
+    may_have_dead: bool | None = None
+    """Whether the connection has dead rows, of which a success may remove some; None: not looked."""
+
+    def seconds_left(self) -> float:
+        """Seconds for which the lease is certainly held; negative once it may have run out."""
+        return self.ends_at - time.monotonic()
+
+    def renew(self) -> bool:
+        """Hold it ``LEASE_SECONDS`` from now. False where another drain has taken it: then nothing more may be sent."""
+        return self._take("lease_token = %s", [self.token])
+
+    def release(self) -> None:
+        """Let another drain begin. Harmless where the lease was lost."""
+        self.ends_at = time.monotonic()
+        held = ConnectionState.objects.using(_alias()).filter(connection_id=self.connection_id, lease_token=self.token)
+        sql.retrying(lambda: held.update(lease_token="", lease_until=None), using=_alias())
+
+    def _take(self, condition: str, parameters: Sequence[str] = ()) -> bool:
+        using = _alias()
+        connection = connections[using]
+        table = connection.ops.quote_name(ConnectionState._meta.db_table)
+        seconds = settings.LEASE_SECONDS
+        statement = (
+            f"UPDATE {table} SET lease_token = %s, lease_until = {sql.later(connection, '%s')} "
+            f"WHERE connection_id = %s AND ({condition})"
+        )
+
+        def run() -> bool:
+            moment = time.monotonic()
+            with connection.cursor() as cursor:
+                cursor.execute(statement, [self.token, seconds, self.connection_id, *parameters])
+                if not cursor.rowcount:
+                    return False
+            self.ends_at = moment + seconds
+            return True
+
+        return sql.retrying(run, using=using)
+
+
+def take_lease(connection_id: int) -> Lease | None:
+    """The lease of this connection for ``LEASE_SECONDS``, or None while another drain holds it.
+
+    Judged by the database's clock, by one conditional UPDATE.
+    """
+    lease = Lease(connection_id, secrets.token_hex(16), ends_at=0.0)
+    free = f"lease_token = '' OR lease_until IS NULL OR lease_until < {sql.now(connections[_alias()])}"
+    if lease._take(free):
+        return lease
+    _, created = ConnectionState.objects.using(_alias()).get_or_create(connection_id=connection_id)
+    return lease if created and lease._take(free) else None
+
+
+# Claims
+
+
+def claim(lease: Lease, limit: int) -> list[OutboxRow]:
+    """Up to ``limit`` due rows, by lane, then by the time due, then by key; now in flight under this lease.
+
+    Rows that a transaction of the site has locked are left for later. Empty where the lease has run out. Raises
+    ``DecryptionError`` where a payload cannot be read.
+    """
+    if lease.seconds_left() <= 0 or limit <= 0:
+        return []
+    if lease.left_over:
+        release(lease, list(lease.left_over))
+    using = _alias()
+    rows = sql.retrying(lambda: _claim(lease, limit, using), using=using)
+    return sorted(rows, key=lambda row: (row.lane, row.due_at, row.key))
+
+
+def _claim(lease: Lease, limit: int, using: str) -> list[OutboxRow]:
+    connection = connections[using]
+    outbox, state = (connection.ops.quote_name(model._meta.db_table) for model in (OutboxRow, ConnectionState))
+    key, now = connection.ops.quote_name("key"), sql.now(connection)
+    # A drain that lost its lease while it was stopped must not take rows from the one that follows it.
+    holds = f"SELECT 1 FROM {state} s WHERE s.connection_id = %s AND s.lease_token = %s AND s.lease_until > {now}"
+    due = (
+        f"SELECT {key} FROM {outbox} WHERE connection_id = %s AND due_at <= {now} AND claim_token <> %s "
+        f"AND EXISTS ({holds}) ORDER BY lane, due_at, {key} LIMIT {int(limit)} {sql.for_update(connection)}"
+    )
+    parameters: list[Any] = [lease.connection_id, lease.token, lease.connection_id, lease.token]
+    take = f"UPDATE {outbox} SET claim_token = %s, claimed_version = version WHERE {key}"
+    rows = OutboxRow.objects.using(using)
+    if connection.vendor != "mysql":
+        statement = f"{take} IN (WITH due AS MATERIALIZED ({due}) SELECT {key} FROM due) RETURNING *"
+        return list(rows.raw(statement, [lease.token, *parameters]))
+    with transaction.atomic(using=using), connection.cursor() as cursor:
+        cursor.execute(due, parameters)
+        keys = [row[0] for row in cursor.fetchall()]
+        if not keys:
+            return []
+        cursor.execute(f"{take} IN ({_marks(keys)})", [lease.token, *keys])
+        return list(rows.filter(pk__in=keys))
+
+
+# What becomes of them
+
+
+def settle(lease: Lease, keys: Collection[str]) -> int:
+    """These rows were sent: they go, or are due again where they were marked anew meanwhile. The number gone."""
+    gone = _on_claimed(lease, keys, "DELETE FROM {outbox}", unchanged=True)
+    if lease.may_have_dead is None:
+        lease.may_have_dead = DeadRow.objects.using(_alias()).filter(connection_id=lease.connection_id).exists()
+    if lease.may_have_dead:
+        forget_dead(gone)
+    _give_back_rest(lease, keys, gone)
+    return len(gone)
+
+
+def postpone(lease: Lease, rows: Sequence[OutboxRow]) -> None:
+    """These rows failed for a passing reason: one attempt more, due again after ``BACKOFF_SECONDS`` times two to the
+    power of the attempts before, at most ``BACKOFF_SECONDS_MAX``, shortened by up to half at random."""
+    using = _alias()
+    connection = connections[using]
+    least, random = _LEAST_AND_RANDOM[sql.vendor(connection)]
+    first, most = float(settings.BACKOFF_SECONDS), float(settings.BACKOFF_SECONDS_MAX)
+    seconds = f"{least}({most}, {first} * (1 << {least}(attempts, {_BACKOFF_DOUBLINGS}))) * (0.5 + {random} / 2)"
+    # MySQL assigns from left to right: the attempts are read before they are counted.
+    verb = f"UPDATE {{outbox}} SET due_at = {sql.later(connection, seconds)}, attempts = attempts + 1, claim_token = ''"
+    keys = [row.key for row in rows]
+    done = _on_claimed(lease, keys, verb)
+    _give_back_rest(lease, keys, done)
+
+
+def release(lease: Lease, keys: Collection[str] | None) -> None:
+    """Give rows back, nothing counted against them; where ``keys`` is None all that this lease has claimed."""
+    if keys is None:
+        held = OutboxRow.objects.using(_alias()).filter(connection_id=lease.connection_id, claim_token=lease.token)
+        keys = list(held.values_list("pk", flat=True))
+    released = _on_claimed(lease, keys, "UPDATE {outbox} SET claim_token = ''")
+    lease.left_over.difference_update(keys)
+    if len(released) < len(keys):
+        lease.left_over |= set(keys) - set(released)
+
+
+def bury(lease: Lease, dead: Sequence[DeadRow]) -> int:
+    """These rows cannot be sent: kept as dead, with the reason. The number buried.
+
+    A row that was marked anew meanwhile is not dead: it is given back.
+    """
+    using = _alias()
+    by_key = {row.key: row for row in dead}
+
+    def run() -> list[str]:
+        with transaction.atomic(using=using):
+            gone = _on_claimed(lease, by_key, "DELETE FROM {outbox}", unchanged=True)
+            _write_dead([by_key[key] for key in gone], using)
+        return gone
+
+    gone = sql.retrying(run, using=using)
+    _give_back_rest(lease, by_key, gone)
+    return len(gone)
+
+
+def _give_back_rest(lease: Lease, keys: Collection[str], done: Sequence[str]) -> None:
+    if len(done) < len(keys):
+        release(lease, set(keys).difference(done))
+
+
+def _on_claimed(lease: Lease, keys: Collection[str], verb: str, *, unchanged: bool = False) -> list[str]:
+    """Do ``verb`` to those of these rows that are claimed under this lease and that nobody has locked.
+
+    ``unchanged``: only to those that have the version that was claimed. Their keys are returned.
+    """
+    if not keys:
+        return []
+    using = _alias()
+    connection = connections[using]
+    outbox, key = connection.ops.quote_name(OutboxRow._meta.db_table), connection.ops.quote_name("key")
+    verb = verb.replace("{outbox}", outbox)
+    which = "claim_token = %s" + (" AND version = claimed_version" if unchanged else "")
+    ordered = sorted(keys)
+    mine = f"SELECT {key} FROM {outbox} WHERE {key} {{among}} AND {which} {sql.for_update(connection)}"
+
+    def run() -> list[str]:
+        with connection.cursor() as cursor:
+            if connection.vendor == "mysql":
+                return _select_then_do(cursor, using, mine, ordered, lease.token, f"{verb} WHERE {key}")
+            elements = "jsonb_array_elements_text(%s::jsonb)" if connection.vendor == "postgresql" else "json_each(%s)"
+            those = mine.format(among=f"IN (SELECT value FROM {elements})")
+            statement = f"WITH mine AS MATERIALIZED ({those}) {verb} WHERE {key} IN (SELECT {key} FROM mine)"
+            cursor.execute(f"{statement} RETURNING {key}", [json.dumps(ordered), lease.token])
+            return [row[0] for row in cursor.fetchall()]
+
+    return sql.retrying(run, using=using)
+
+
+def _select_then_do(cursor: Any, using: str, mine: str, keys: list[str], token: str, do: str) -> list[str]:
+    """For a database that neither changes a table that it selects from nor returns what it changed."""
+    with transaction.atomic(using=using, savepoint=False):
+        cursor.execute(mine.format(among=f"IN ({_marks(keys)})"), [*keys, token])
+        found = [row[0] for row in cursor.fetchall()]
+        if found:
+            cursor.execute(f"{do} IN ({_marks(found)})", found)
+    return found
+
+
+def _marks(values: Collection[Any]) -> str:
+    return ", ".join(["%s"] * len(values))
+
+
+def _alias() -> str:
+    return router.db_for_write(OutboxRow)
+
+
+# The dead
+
+
+def _write_dead(rows: Sequence[DeadRow], using: str) -> None:
+    unique = ["key"] if connections[using].features.supports_update_conflicts_with_target else None
+    fields = [field.name for field in DeadRow._meta.concrete_fields if field.name != "key"]
+    DeadRow.objects.using(using).bulk_create(rows, update_conflicts=True, update_fields=fields, unique_fields=unique)
+
+
+def forget_dead(keys: Collection[str]) -> int:
+    """Remove the dead rows of these keys, because a later try succeeded. Their number."""
+    if not keys:
+        return 0
+    found = DeadRow.objects.using(_alias()).filter(pk__in=sorted(keys))
+    return sql.retrying(lambda: found._raw_delete(_alias()), using=_alias())
+
+
+def revive(keys: Collection[str]) -> int:
+    """Put the dead rows of these keys back into the outbox, due at once, as if never tried. Their number.
+
+    One transaction; give it a few hundred keys at a time. A row that was marked anew meanwhile gets a new version.
+    """
+    if not keys:
+        return 0
+    using = _alias()
+    connection = connections[using]
+    outbox, dead = (connection.ops.quote_name(model._meta.db_table) for model in (OutboxRow, DeadRow))
+    key, now, version = connection.ops.quote_name("key"), sql.now(connection), new_version()
+    kept = f"{key}, connection_id, kind, subject, lane, payload, marked_at"
+    conflict = "ON DUPLICATE KEY UPDATE" if connection.vendor == "mysql" else f"ON CONFLICT ({key}) DO UPDATE SET"
+    copy = (
+        f"INSERT INTO {outbox} ({kept}, attempts, version, due_at, claim_token, claimed_version) "
+        f"SELECT {kept}, 0, {version}, {now}, '', 0 FROM {dead} WHERE {key} IN ({_marks(keys)}) "
+        f"ORDER BY {key} {conflict} version = {version}"
+    )
+    ordered = sorted(keys)
+
+    def run() -> int:
+        with transaction.atomic(using=using):
+            with connection.cursor() as cursor:
+                cursor.execute(copy, ordered)
+            return DeadRow.objects.using(using).filter(pk__in=ordered)._raw_delete(using)
+
+    return sql.retrying(run, using=using)
