@@ -5,7 +5,7 @@ The document calls ``transaction_id`` unique without saying what a second purcha
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Annotated
 
 from pydantic import AfterValidator, Field
@@ -55,8 +55,10 @@ class PurchaseValues(Keys):
     products: Annotated[list[ProductBody], Field(default_factory=list)]
 
 
-class PurchaseBody(Keys):
-    purchase: PurchaseValues
+class PurchaseBody(PurchaseValues):
+    """``{"purchase": {...}}``, or, as Kit's own PHP client sends it, the purchase bare."""
+
+    purchase: PurchaseValues | None = None
 
 
 @routes("GET /v4/purchases")
@@ -73,7 +75,9 @@ def get_purchase(kit: Kit, id: int) -> Response:
 
 @routes("POST /v4/purchases")
 def create_purchase(kit: Kit, body: PurchaseBody) -> Response:
-    given = body.purchase
+    given = body.purchase or body
+    if body.purchase is not None and body.model_fields_set != {"purchase"}:
+        raise Refused(422, "Purchase is given twice", undocumented="body keys beside purchase")
     email = _checked(kit, given)
     subscriber = kit.subscriber_by_email(email)
     if subscriber is None:
@@ -99,7 +103,8 @@ def create_purchase(kit: Kit, body: PurchaseBody) -> Response:
     kit.events.append(Event("purchase_create", {"purchase": asdict(row)}))
     for pid, name in {item.pid: item.name for item in given.products}.items():
         kit.raise_event("product_purchase", subscriber, _product(kit, pid, name).id)
-    return answer(201, {"purchase": asdict(row)})
+    response = answer(201, {"purchase": asdict(row)})
+    return response if body.purchase is not None else replace(response, undocumented="body without purchase")
 
 
 def _checked(kit: Kit, given: PurchaseValues) -> str:

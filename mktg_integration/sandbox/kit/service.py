@@ -1,4 +1,17 @@
-"""The Kit service of the sandbox: routing, access, errors, and what follows after an answer."""
+"""The Kit service of the sandbox: routing, access, errors, and what follows after an answer.
+
+Implements the reference's Kit API v4 with its OAuth. What it leaves open, and what is done here:
+
+- A date filter excludes its own day: ``created_after=2023-02-01`` begins with the 2nd, ``created_before`` ends with
+  the day before.
+- A page size beyond 1000, a cursor that no list gave, and ``after`` together with ``before`` are 422.
+- A missing ``first_name`` is left alone, a null one is written. An address is matched whatever its case.
+- A custom field is named by label or by key. Texts of errors that the document does not show are made up.
+- Taking off a tag that a subscriber does not have is 204. Unsubscribing makes anybody ``cancelled``.
+- A tag's name is taken whatever its case (``settings.duplicate_tag`` chooses between the document's 422 and 200).
+- Requests that are refused with 429 use nothing up. Access tokens stay good when they are refreshed.
+- 401 comes before any look at the rest of a request.
+"""
 
 from __future__ import annotations
 
@@ -19,12 +32,13 @@ from . import (  # noqa: F401
     broadcasts,
     custom_fields,
     members,
+    newer,
     purchases,
     subscribers,
     tags,
+    webhook_endpoints,
+    webhooks,
 )
-from . import newer as newer_endpoints
-from . import webhooks as older_webhooks
 from .access import RateMeter, caller
 from .acts import act
 from .bulk import carry_out
@@ -38,7 +52,7 @@ from .router import Route, routes
 from .stats import Stats
 from .world import World
 
-RETRY_AFTER = (30.0, 300.0, 1_800.0, 7_200.0, 21_600.0, 86_400.0)
+WEBHOOK_RETRIES = (30.0, 300.0, 1_800.0, 7_200.0, 21_600.0, 86_400.0)
 """Seconds after which a signed delivery that was not accepted is repeated, attempt by attempt."""
 
 
@@ -200,9 +214,9 @@ class KitService:
         self._kit.new_jobs.clear()
         for job_id in jobs:
             self._schedule(job_id)
-        for delivery in older_webhooks.deliveries(self._kit, events):
+        for delivery in webhooks.deliveries(self._kit, events):
             self._send(delivery)
-        for delivery in newer_endpoints.deliveries(self._kit, events):
+        for delivery in webhook_endpoints.deliveries(self._kit, events):
             self._send(delivery)
 
     def _schedule(self, job_id: int) -> None:
@@ -230,7 +244,7 @@ class KitService:
         outgoing: Delivery | None = delivery
         if delivery.endpoint_id is not None:
             with self._lock:
-                outgoing = newer_endpoints.signed(self._kit, delivery)
+                outgoing = webhook_endpoints.signed(self._kit, delivery)
         if outgoing is None:
             return
         result = deliver(outgoing)
@@ -241,9 +255,9 @@ class KitService:
             return
         if result.status == 410:
             with self._lock:
-                newer_endpoints.disable(self._kit, delivery.endpoint_id)
-        elif delivery.attempt < len(RETRY_AFTER):
-            self._send(replace(delivery, attempt=delivery.attempt + 1), after=RETRY_AFTER[delivery.attempt])
+                webhook_endpoints.disable(self._kit, delivery.endpoint_id)
+        elif delivery.attempt < len(WEBHOOK_RETRIES):
+            self._send(replace(delivery, attempt=delivery.attempt + 1), after=WEBHOOK_RETRIES[delivery.attempt])
 
 
 def _ids(parameters: Mapping[str, str]) -> dict[str, int]:

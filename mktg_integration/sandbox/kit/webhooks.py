@@ -10,6 +10,7 @@ import json
 from typing import Annotated, Any
 
 from pydantic import AfterValidator
+from pydantic_core import PydanticCustomError
 
 from ..wire import Response
 from .bulk import web_address
@@ -41,12 +42,22 @@ _SHOWN_AS = {"course_id": "sequence_id"}
 _PARAMETER_OF = {name.partition(".")[2]: parameter for name, parameter in PARAMETERS.items()}
 
 
+def _number(value: int | str) -> int:
+    if isinstance(value, str) and not (value.isascii() and value.isdigit()):
+        raise PydanticCustomError("kit", "is not an integer")
+    return int(value)
+
+
+Id = Annotated[int | str, AfterValidator(_number)]
+"""An integer; the document leaves its type in JSON open, and Kit's own PHP client sends it as a string."""
+
+
 class EventBody(Keys):
     name: str
-    form_id: int | None = None
-    tag_id: int | None = None
-    course_id: int | None = None
-    product_id: int | None = None
+    form_id: Id | None = None
+    tag_id: Id | None = None
+    course_id: Id | None = None
+    product_id: Id | None = None
     initiator_value: str | None = None
 
 

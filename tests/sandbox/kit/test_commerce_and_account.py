@@ -34,6 +34,13 @@ def test_shipping_is_whole_however_it_is_written(kit: Kit) -> None:
     assert answer.response.undocumented == "body type of purchase.shipping"
 
 
+def test_a_bare_purchase_is_taken_but_told(kit: Kit) -> None:
+    answer = kit.call("POST /v4/purchases", PURCHASE)
+    assert (answer.status, answer.response.undocumented) == (201, "body without purchase")
+    answer = kit.call("POST /v4/purchases", {"purchase": {**PURCHASE, "transaction_id": "t2"}, "status": "paid"})
+    assert (answer.status, answer.response.undocumented) == (422, "body keys beside purchase")
+
+
 def test_a_purchase_resubscribes_nobody(kit: Kit) -> None:
     kit.load(subscribers=people("cancelled"))
     body = {**PURCHASE, "email_address": "person1@example.com"}
