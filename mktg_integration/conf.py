@@ -49,6 +49,7 @@ DEFAULTS: dict[str, Any] = {
     # At once more unsubscribes and erasures than this share of the connection's people wait for a person.
     "MASS_SHARE": 0.05,
     "MASS_MINIMUM": 50,
+    "RUNS_KEPT_DAYS": 90.0,
 }
 
 CHOICES: dict[str, tuple[str, ...]] = {
@@ -88,6 +89,7 @@ class Settings:
     IDENTICAL_REJECTIONS: int
     MASS_SHARE: float
     MASS_MINIMUM: int
+    RUNS_KEPT_DAYS: float
 
     # Without this guard a type checker would take any name for a setting.
     if not TYPE_CHECKING:

@@ -53,10 +53,16 @@ def decrypt(token: str) -> str:
 
 def rotate(token: str) -> str:
     """The same secret under the first key. Raises ``DecryptionError``."""
+    return encrypt(decrypt(token))
+
+
+def is_current(token: str) -> bool:
+    """Whether ``token`` was written with the first key. Raises ``ConfigurationError`` without keys."""
     try:
-        return _fernet(_keys()).rotate(token.encode()).decode()
+        _fernet(_keys()[:1]).decrypt(token.encode())
     except InvalidToken:
-        return encrypt(decrypt(token))
+        return False
+    return True
 
 
 def address_hash(email: str) -> str:

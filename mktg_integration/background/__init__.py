@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 from mktg_integration.conf import settings
 
@@ -10,6 +11,21 @@ TASKS = "mktg_integration.tasks."
 
 Engine = Callable[[str, tuple[int | str, ...], float], None]
 """``(path, ids, delay)``: have the function at ``path`` called with ``ids``, in ``delay`` seconds or later."""
+
+
+class Periodic(NamedTuple):
+    """A task that runs by the clock."""
+
+    name: str
+    path: str
+    minutes: int
+
+
+PERIODIC = (
+    Periodic("mktg_integration: drain", "mktg_integration.tasks.drain_all", 1),
+    Periodic("mktg_integration: housekeeping", "mktg_integration.tasks.housekeeping", 24 * 60),
+)
+"""What ``mktg_schedule`` installs."""
 
 
 def enqueue(path: str, *ids: int | str, delay: float = 0.0) -> None:

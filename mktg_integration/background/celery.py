@@ -5,7 +5,7 @@ from __future__ import annotations
 from celery import shared_task
 from django.utils.module_loading import import_string
 
-from mktg_integration.background import is_task
+from mktg_integration.background import TASKS, is_task
 
 
 @shared_task(name="mktg_integration.run", ignore_result=True, acks_late=True)  # type: ignore[untyped-decorator]
@@ -14,9 +14,11 @@ def run(path: str, *ids: int | str) -> None:
 
     Raises ``ValueError`` for any other path, so that who can write to the queue cannot have anything called.
     """
-    if not is_task(path):
+    task = import_string(path) if is_task(path) else None
+    # What that module merely imports is no task either.
+    if getattr(task, "__module__", "") != TASKS.rstrip("."):
         raise ValueError(f"{path!r} is no task of mktg_integration")
-    import_string(path)(*ids)
+    task(*ids)
 
 
 def enqueue(path: str, ids: tuple[int | str, ...], delay: float) -> None:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from django.apps import apps
 from django.core.exceptions import FieldError
 from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.models.expressions import Expression
+from django.db.models.expressions import Expression, Value
+from django.db.models.functions import Cast
 
 from mktg_integration import encryption
 
@@ -46,3 +49,43 @@ class EncryptedJSONField(TextField):
         if lookup_name != "isnull":
             raise FieldError(f"{self.name} is encrypted and cannot be searched")
         return super().get_lookup(lookup_name)
+
+
+# Rotation of keys works on what is stored, below the field's own reading and writing.
+
+
+def encrypted_fields() -> Iterator[tuple[type[models.Model], EncryptedJSONField]]:
+    """All encrypted columns of this package."""
+    for model in apps.get_app_config("mktg_integration").get_models():
+        for field in model._meta.local_fields:
+            if isinstance(field, EncryptedJSONField):
+                yield model, field
+
+
+def stored_tokens(
+    model: type[models.Model], field: EncryptedJSONField, *, batch: int = 500
+) -> Iterator[tuple[Any, str]]:
+    """``(primary key, ciphertext)`` of each row that has a secret; pages by key, so rows may change meanwhile."""
+    rows = _with_token(model, field).exclude(token="").order_by("pk").values_list("pk", "token")
+    page = list(rows[:batch])
+    while page:
+        yield from page
+        page = list(rows.filter(pk__gt=page[-1][0])[:batch])
+
+
+def rotated(
+    model: type[models.Model], field: EncryptedJSONField, pk: Any, token: str, *, dry_run: bool = False
+) -> bool:
+    """Write ``token`` anew under the first key. False where the row has changed meanwhile.
+
+    Raises ``DecryptionError`` where no key of the list can read it.
+    """
+    new = encryption.rotate(token)
+    if dry_run:
+        return True
+    changed = _with_token(model, field).filter(pk=pk, token=token)
+    return bool(changed.update(**{field.name: Value(new, output_field=models.TextField())}))
+
+
+def _with_token(model: type[models.Model], field: EncryptedJSONField) -> models.QuerySet[Any]:
+    return model._default_manager.annotate(token=Cast(field.name, models.TextField()))

@@ -1,0 +1,117 @@
+"""Checks of the connections that settings declare, and of the mappings that they name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from importlib import import_module
+from typing import Any
+
+from django.core.checks import CheckMessage
+from django.core.exceptions import ValidationError
+
+from mktg_integration.checks.messages import did_you_mean, error, given, key
+from mktg_integration.conf import CHOICES, DEFAULTS, settings
+from mktg_integration.exceptions import ConfigurationError
+from mktg_integration.models import Connection, ConnectionSource
+from mktg_integration.models.connections import ENGINE_KEYS
+from mktg_integration.providers.base import Provider
+from mktg_integration.providers.registry import get_provider, provider_names
+
+
+def check_connections(**_: Any) -> list[CheckMessage]:
+    values = given()
+    if values is None:
+        return []
+    messages = list(_mapping(values.get("PROFILE", DEFAULTS["PROFILE"]), key("PROFILE"), None))
+    declared = values.get("CONNECTIONS", {})
+    if isinstance(declared, Mapping):
+        for name, connection in declared.items():
+            messages += _connection(name, connection, f'{key("CONNECTIONS")}["{name}"]')
+    return messages
+
+
+def _connection(name: Any, declared: Any, where: str) -> Iterator[CheckMessage]:
+    if not isinstance(declared, Mapping):
+        yield error(20, f"{where} is not a dict.", f'Set {where} = {{"PROVIDER": …}}.')
+        return
+    yield from _name(name, where)
+    try:
+        driver = get_provider(str(declared.get("PROVIDER", "")))
+    except ConfigurationError:
+        known = ", ".join(map(repr, provider_names()))
+        yield error(22, f"{where} names no known provider.", f'Set "PROVIDER" to one of: {known}.')
+        return
+    known_keys = {*ENGINE_KEYS, *driver.credential_names, *driver.option_names}
+    for option in declared:
+        if option not in known_keys:
+            yield error(23, f"{where} has an unknown key {option!r}.", did_you_mean(option, known_keys))
+    yield from _consent(declared, where)
+    yield from _account(str(name), driver, where)
+    profile = declared.get("PROFILE", settings.PROFILE)
+    yield from _mapping(profile, f'{where}["PROFILE"]', driver)
+
+
+def _name(name: Any, where: str) -> Iterator[CheckMessage]:
+    try:
+        Connection._meta.get_field("name").run_validators(name)
+    except (ValidationError, TypeError):
+        yield error(
+            21,
+            f"{where}: such a name cannot be used.",
+            "Use up to 64 letters, digits, '-' and '_', beginning with a letter or digit.",
+        )
+
+
+def _consent(declared: Mapping[str, Any], where: str) -> Iterator[CheckMessage]:
+    choices = CHOICES["UNKNOWN_CONSENT"]
+    if declared.get("UNKNOWN_CONSENT", choices[0]) not in choices:
+        yield error(
+            26,
+            f'{where}["UNKNOWN_CONSENT"] has a value that cannot be used.',
+            "Set it to one of: " + ", ".join(map(repr, choices)) + ".",
+        )
+
+
+def _account(name: str, driver: Provider[Any, Any], where: str) -> Iterator[CheckMessage]:
+    account = Connection(name=name, provider=driver.name, source=ConnectionSource.SETTINGS).account()
+    try:
+        driver.check_credentials(account.credentials)
+    except ConfigurationError as problem:
+        names = ", ".join(f'"{credential}"' for credential in driver.credential_names)
+        yield error(24, f"{where}: {problem}", f"Keys of {driver.label}'s credentials: {names}.")
+        return
+    try:
+        driver.options(account)
+    except ConfigurationError as problem:
+        yield error(25, f"{where}: {problem}", "Correct this option.")
+
+
+def _mapping(path: Any, where: str, driver: Provider[Any, Any] | None) -> Iterator[CheckMessage]:
+    try:
+        mapping = settings.import_path(path, where) if isinstance(path, str) else None
+    except ConfigurationError:
+        mapping = None
+    if not callable(mapping):
+        if driver is None or path != settings.PROFILE:
+            yield error(
+                27,
+                f"{where}: {path!r} cannot be imported, or is no function.",
+                "Give the dotted path of a function (user, connection) -> Profile or None.",
+            )
+        return
+    reserved = reserved_keys(driver) & frozenset(getattr(mapping, "fields", ()))
+    if driver is not None and reserved:
+        names = ", ".join(sorted(reserved))
+        yield error(
+            28,
+            f"{where}: the mapping's fields hold names that {driver.label} keeps for itself: {names}.",
+            "Give these fields other names; addresses, ids, consent and tags belong into the Profile's own attributes.",
+        )
+
+
+def reserved_keys(driver: Provider[Any, Any] | None) -> frozenset[str]:
+    """Names that no mapping may use for a field: ``RESERVED_KEYS`` of the provider's package, where it has them."""
+    if driver is None:
+        return frozenset()
+    package = import_module(type(driver).__module__.rpartition(".")[0])
+    return frozenset(getattr(package, "RESERVED_KEYS", ()))

@@ -1,0 +1,115 @@
+"""Checks of the setting as a whole: its keys, their types, and the site's own code that it names."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+from django.apps import apps
+from django.core.checks import CheckMessage
+from django.utils.module_loading import import_string
+
+from mktg_integration.checks.messages import did_you_mean, error, given, key
+from mktg_integration.conf import CHOICES, DEFAULTS, NAME
+
+
+def check_site(**_: Any) -> list[CheckMessage]:
+    values = given()
+    if values is None:
+        return [error(1, f"{NAME} is not a dict.", f"Set {NAME} = {{…}} in the site's settings.")]
+    return [*_keys(values), *_values(values), *_relations(values), *_watch(values), *_email_verified(values)]
+
+
+def _keys(values: Mapping[str, Any]) -> Iterator[CheckMessage]:
+    for name in values:
+        if name not in DEFAULTS:
+            yield error(2, f"{NAME} has an unknown key {name!r}.", did_you_mean(name, DEFAULTS))
+
+
+def _values(values: Mapping[str, Any]) -> Iterator[CheckMessage]:
+    for name, value in values.items():
+        if name in DEFAULTS:
+            wanted = _wanted(name, value)
+            if wanted:
+                yield error(3, f"{key(name)} has a value that cannot be used.", f"Set {key(name)} to {wanted}.")
+
+
+def _wanted(name: str, value: Any) -> str:
+    """What the value should be; empty where it is."""
+    default = DEFAULTS[name]
+    if name in CHOICES:
+        return "" if value in CHOICES[name] else "one of: " + ", ".join(map(repr, CHOICES[name]))
+    if name == "MASS_SHARE":
+        return "" if _is_number(value) and 0 <= value <= 1 else "a share between 0 and 1"
+    if name == "PUBLIC_URL":
+        return "" if _is_address(value) else "this site's address, such as 'https://example.com'"
+    if isinstance(default, bool):
+        return "" if isinstance(value, bool) else "True or False"
+    if isinstance(default, float):
+        unit = "days" if name.endswith("_DAYS") else "seconds"
+        return "" if _is_number(value) and value >= 0 else f"a number of {unit}"
+    if isinstance(default, int):
+        return "" if isinstance(value, int) and not isinstance(value, bool) and value > 0 else "a whole number above 0"
+    if isinstance(default, tuple):
+        is_list = isinstance(value, list | tuple) and all(isinstance(item, str) for item in value)
+        return "" if is_list else "a list of texts"
+    if isinstance(default, dict):
+        return "" if isinstance(value, Mapping) else "a dict"
+    return "" if isinstance(value, str) else "a text"
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _is_address(value: Any) -> bool:
+    if not isinstance(value, str):
+        return False
+    parts = urlsplit(value)
+    return not value or (parts.scheme in ("http", "https") and bool(parts.netloc))
+
+
+def _relations(values: Mapping[str, Any]) -> Iterator[CheckMessage]:
+    call, lease = (values.get(name, DEFAULTS[name]) for name in ("CALL_SECONDS", "LEASE_SECONDS"))
+    if _is_number(call) and _is_number(lease) and lease < 2 * call:
+        yield error(
+            4,
+            f"{key('LEASE_SECONDS')} is less than twice {key('CALL_SECONDS')}: a drain could lose its lease in a call.",
+            f"Set {key('LEASE_SECONDS')} to {2 * call:g} or more.",
+        )
+
+
+def _watch(values: Mapping[str, Any]) -> Iterator[CheckMessage]:
+    watch = values.get("WATCH", {})
+    for label, path in watch.items() if isinstance(watch, Mapping) else ():
+        where = f'{key("WATCH")}["{label}"]'
+        try:
+            model = apps.get_model(label)
+        except (LookupError, ValueError):
+            yield error(5, f"{where}: there is no model {label!r}.", "Name it as 'app_label.Model'.")
+            continue
+        if not isinstance(path, str) or not (hasattr(model, path.split(".")[0]) or _is_function(path)):
+            yield error(
+                6,
+                f"{where}: {path!r} leads to no user.",
+                f"Give the attributes of {model.__name__} that lead to a user (such as 'user'), or the dotted path of "
+                "a function that takes the object.",
+            )
+
+
+def _email_verified(values: Mapping[str, Any]) -> Iterator[CheckMessage]:
+    path = values.get("EMAIL_VERIFIED", "")
+    if isinstance(path, str) and path and not _is_function(path):
+        yield error(
+            7,
+            f"{key('EMAIL_VERIFIED')}: {path!r} cannot be imported, or is no function.",
+            "Give the dotted path of a function that takes a user and returns True or False.",
+        )
+
+
+def _is_function(path: str) -> bool:
+    try:
+        return callable(import_string(path))
+    except ImportError:
+        return False

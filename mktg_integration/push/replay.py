@@ -1,0 +1,57 @@
+"""Dead rows back into the outbox: for the command, and for staff in the admin."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+
+from django.db import router, transaction
+from django.db.models import QuerySet
+from django.utils import timezone
+
+from mktg_integration.models import ConnectionState, DeadKind, DeadRow, OutboxRow
+from mktg_integration.push import wake
+from mktg_integration.push.outbox import new_version
+
+BATCH = 500
+CONFIRMED_FOR = timedelta(hours=1)
+
+
+def replay(rows: QuerySet[DeadRow]) -> int:
+    """Make these dead rows due again, as if just marked; the number of them.
+
+    One transaction for each ``BATCH``. Where a person was marked anew meanwhile, that mark stays and the dead row goes.
+    For rows that were held because too many would leave at once, this is the confirmation: it holds for an hour.
+    """
+    moved = 0
+    while page := list(rows.order_by("pk")[:BATCH]):
+        moved += _replay_page(page)
+    if moved:
+        wake.wake_on_commit()
+    return moved
+
+
+def _replay_page(page: Sequence[DeadRow]) -> int:
+    alias = router.db_for_write(OutboxRow)
+    now = timezone.now()
+    due = [
+        OutboxRow(
+            key=row.key,
+            connection_id=row.connection_id,
+            kind=row.kind,
+            subject=row.subject,
+            lane=row.lane,
+            payload=row.payload,
+            marked_at=row.marked_at,
+            version=new_version(),
+            due_at=now,
+        )
+        for row in page
+    ]
+    held = {row.connection_id for row in page if row.state == DeadKind.HELD}
+    with transaction.atomic(using=alias):
+        OutboxRow.objects.using(alias).bulk_create(due, ignore_conflicts=True)
+        DeadRow.objects.using(alias).filter(pk__in=[row.pk for row in page]).delete()
+        if held:
+            ConnectionState.objects.using(alias).filter(pk__in=held).update(leavers_confirmed_until=now + CONFIRMED_FOR)
+    return len(page)
