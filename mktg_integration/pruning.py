@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from django.db.models import Max, QuerySet
 from django.utils import timezone
@@ -50,7 +50,7 @@ def _unused_slots(now: datetime) -> QuerySet[RateSlot]:
     return RateSlot.objects.filter(bucket__in=unused, free_at__lt=now - UNUSED_SLOTS)
 
 
-def _delete(rows: QuerySet[Run] | QuerySet[RateSlot]) -> int:
+def _delete(rows: QuerySet[Any]) -> int:
     """Batch after batch, so that no transaction holds a lock for long."""
     removed = 0
     while keys := list(rows.order_by("pk").values_list("pk", flat=True)[:BATCH]):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from celery import shared_task
 from django.utils.module_loading import import_string
 
@@ -14,7 +16,7 @@ def run(path: str, *ids: int | str) -> None:
 
     Raises ``ValueError`` for any other path, so that who can write to the queue cannot have anything called.
     """
-    task = import_string(path) if is_task(path) else None
+    task: Any = import_string(path) if is_task(path) else None
     # What that module merely imports is no task either.
     if getattr(task, "__module__", "") != TASKS.rstrip("."):
         raise ValueError(f"{path!r} is no task of mktg_integration")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from abc import abstractmethod
 from collections.abc import Iterable
 from typing import Any, ClassVar, Protocol
 
@@ -55,9 +54,9 @@ class MktgCommand(BaseCommand):
     def add_own_arguments(self, parser: CommandParser) -> None:
         """For the options that this command alone takes."""
 
-    @abstractmethod
-    def run(self, **options: Any) -> dict[str, Any]:
+    def run(self, *args: Any, **options: Any) -> dict[str, Any]:
         """Do the work; the result is what ``--json`` prints."""
+        raise NotImplementedError
 
     def handle(self, *args: Any, **options: Any) -> None:
         self.as_json: bool = options["json"]
@@ -100,7 +99,8 @@ class MktgCommand(BaseCommand):
             from tqdm import tqdm
         except ImportError:
             return _Quiet()
-        return tqdm(total=total, desc=what, file=self.stderr._out, unit="")
+        bar: Progress = tqdm(total=total, desc=what, unit="")
+        return bar
 
 
 def table(rows: Iterable[Iterable[object]], *, indent: str = "  ") -> str:

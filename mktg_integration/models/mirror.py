@@ -59,7 +59,9 @@ class Contact(Mirrored):
         related_name="mktg_contacts",
     )
     last_pushed_at = models.DateTimeField(_("last sent"), null=True, editable=False)
-    tags = models.ManyToManyField("Tag", through="Tagging", related_name="contacts")
+    tags: models.ManyToManyField[Tag, Tagging] = models.ManyToManyField(
+        "Tag", through="Tagging", related_name="contacts"
+    )
 
     class Meta:
         verbose_name = _("contact")
