@@ -47,7 +47,7 @@ class ConnectionAdmin(ModelAdmin):
             basics = ["name", "provider", "push_enabled", "paused", "dry_run", "stored_options"]
             return [(None, {"fields": basics}), *(self._credentials_of(provider) for provider in providers)]
         health = (_("Health"), {"fields": HEALTH})
-        if obj.source == ConnectionSource.SETTINGS or not self.has_change_permission(request, obj):
+        if not self._takes_credentials(request, obj):
             shown = ["name", "provider", "source", "push_enabled", *SWITCHES, "has_credentials"]
             return [(None, {"fields": shown}), health]
         shown = ["name", "provider", "source", "push_enabled", *SWITCHES, "stored_options"]
@@ -66,8 +66,7 @@ class ConnectionAdmin(ModelAdmin):
     def get_form(
         self, request: HttpRequest, obj: Connection | None = None, change: bool = False, **options: Any
     ) -> type[ModelForm[Any]]:
-        if obj is not None and obj.source == ConnectionSource.SETTINGS:
-            # Its credentials are in settings, so it is no matter of the form that checks them.
+        if obj is not None and not self._takes_credentials(request, obj):
             return super().get_form(request, obj, change, form=ModelForm, fields=SWITCHES)
         # Only the model's own fields may be named here: the credentials are the form's.
         return super().get_form(request, obj, change, **{**options, "fields": None})
@@ -75,6 +74,10 @@ class ConnectionAdmin(ModelAdmin):
     def save_model(self, request: HttpRequest, obj: Connection, form: Any, change: bool) -> None:
         super().save_model(request, obj, form, change)
         ConnectionState.objects.get_or_create(connection=obj)
+
+    def _takes_credentials(self, request: HttpRequest, obj: Connection) -> bool:
+        """Not where settings hold them, nor from those who may only look."""
+        return obj.source == ConnectionSource.STORED and self.has_change_permission(request, obj)
 
     @staticmethod
     def _credentials_of(provider: str) -> tuple[Any, dict[str, Any]]:

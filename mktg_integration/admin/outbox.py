@@ -60,11 +60,11 @@ class DeadRowAdmin(_RowAdmin):
 
     @admin.action(description=_("Replay"), permissions=["push"])
     def replay(self, request: HttpRequest, queryset: models.QuerySet[DeadRow]) -> None:
-        self._replayed(request, sending.replay(queryset.exclude(state=DeadKind.HELD)))
+        self._replayed(request, sending.replay_rows(queryset.exclude(state=DeadKind.HELD)))
 
     @admin.action(description=_("Confirm the unsubscribes and erasures that wait for it"), permissions=["push"])
     def confirm(self, request: HttpRequest, queryset: models.QuerySet[DeadRow]) -> None:
-        self._replayed(request, sending.replay(queryset.filter(state=DeadKind.HELD)))
+        self._replayed(request, sending.replay_rows(queryset.filter(state=DeadKind.HELD)))
 
     def _replayed(self, request: HttpRequest, count: int) -> None:
         text = ngettext("%d row is in the outbox again.", "%d rows are in the outbox again.", count) % count

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
-from datetime import timedelta
+from collections.abc import Collection
 
 from django.db import models
 from django.utils import timezone
 
 from mktg_integration import background
-from mktg_integration.models import ConnectionState, DeadKind, DeadRow, OutboxRow, WaitReason
-from mktg_integration.push import claims
+from mktg_integration.models import ConnectionState, DeadRow, OutboxRow, WaitReason
+from mktg_integration.push.replay import replay
 
 DRAIN = "mktg_integration.tasks.drain"
-REPLAYED_AT_ONCE = 500
-# For so long a confirmed mass unsubscribe is not held again.
-CONFIRMED_FOR = timedelta(hours=1)
 # A press of a button changes neither a service's rate nor which site may write.
 NOT_ENDED_BY_HAND = (WaitReason.RATE, WaitReason.COPY)
 
@@ -36,21 +32,9 @@ def push_rows_now(rows: models.QuerySet[OutboxRow]) -> int:
     return count
 
 
-def replay(rows: models.QuerySet[DeadRow]) -> int:
-    """Put these rows back into the outbox and have them sent. Their number.
-
-    Rows that wait for a confirmation are confirmed by this.
-    """
-    held = rows.filter(state=DeadKind.HELD).order_by().values("connection_id")
-    ConnectionState.objects.filter(connection_id__in=set(held.values_list("connection_id", flat=True))).update(
-        leavers_confirmed_until=timezone.now() + CONFIRMED_FOR
-    )
+def replay_rows(rows: models.QuerySet[DeadRow]) -> int:
+    """Put these rows back into the outbox and have them sent. Their number; held ones are thereby confirmed."""
     connection_ids = set(rows.order_by().values_list("connection_id", flat=True).distinct())
-    count = sum(claims.revive(keys) for keys in _slices(rows))
+    count = replay(rows)
     push_now(connection_ids)
     return count
-
-
-def _slices(rows: models.QuerySet[DeadRow]) -> Iterator[list[str]]:
-    keys = list(rows.order_by("pk").values_list("pk", flat=True))
-    return (keys[start : start + REPLAYED_AT_ONCE] for start in range(0, len(keys), REPLAYED_AT_ONCE))
