@@ -16,7 +16,7 @@ from django.contrib.auth import get_user_model
 
 from mktg_integration.push import outbox
 from mktg_integration.push.drain import drain
-from tests.push.conftest import MAPPING, declared
+from tests.push.conftest import MAPPING, declared, define_conversion_fields
 
 
 class Case(NamedTuple):
@@ -54,8 +54,9 @@ def main() -> None:
     for case in CASES:
         with database(), Sandbox() as sandbox:
             world = sandbox.dump()
-            world["kit"]["rate_limit"] = None  # the rate is measured by benchmarks.rate
+            world["kit"]["settings"]["rate_limit"] = None  # the rate is measured by benchmarks.rate
             sandbox.load(world)
+            define_conversion_fields(sandbox)
             given = declared(sandbox, case.connection)
             given[case.connection].update(case.options)
             with connected(given, PROFILE=MAPPING, WAKE_SECONDS=0.0) as connections:

@@ -122,22 +122,22 @@ def _claim(lease: Lease, limit: int, using: str) -> list[OutboxRow]:
     # A drain that lost its lease while it was stopped must not take rows from the one that follows it.
     holds = f"SELECT 1 FROM {state} s WHERE s.connection_id = %s AND s.lease_token = %s AND s.lease_until > {now}"
     due = (
-        f"SELECT {key} FROM {outbox} WHERE connection_id = %s AND due_at <= {now} AND claim_token <> %s "
+        f"FROM {outbox} WHERE connection_id = %s AND due_at <= {now} AND claim_token <> %s "
         f"AND EXISTS ({holds}) ORDER BY lane, due_at, {key} LIMIT {int(limit)} {sql.for_update(connection)}"
     )
     parameters: list[Any] = [lease.connection_id, lease.token, lease.connection_id, lease.token]
     take = f"UPDATE {outbox} SET claim_token = %s, claimed_version = version WHERE {key}"
     rows = OutboxRow.objects.using(using)
     if connection.vendor != "mysql":
-        statement = f"{take} IN (WITH due AS MATERIALIZED ({due}) SELECT {key} FROM due) RETURNING *"
-        return list(rows.raw(statement, [lease.token, *parameters]))
-    with transaction.atomic(using=using), connection.cursor() as cursor:
-        cursor.execute(due, parameters)
-        keys = [row[0] for row in cursor.fetchall()]
-        if not keys:
-            return []
-        cursor.execute(f"{take} IN ({_marks(keys)})", [lease.token, *keys])
-        return list(rows.filter(pk__in=keys))
+        chosen = f"WITH due AS MATERIALIZED (SELECT {key} {due}) SELECT {key} FROM due"
+        return list(rows.raw(f"{take} IN ({chosen}) RETURNING *", [lease.token, *parameters]))
+    with transaction.atomic(using=using, savepoint=False), connection.cursor() as cursor:
+        found = list(rows.raw(f"SELECT * {due}", parameters))
+        if found:
+            cursor.execute(f"{take} IN ({_marks(found)})", [lease.token, *(row.key for row in found)])
+    for row in found:
+        row.claim_token, row.claimed_version = lease.token, row.version
+    return found
 
 
 # What becomes of them

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from mktg_integration.models import ExplicitActs, OptOut
+from mktg_integration.models import ExplicitActs, OptOut, OptOutKind
 from mktg_integration.profile import Consent, ConsentStatus
 
 
@@ -23,9 +23,9 @@ def resolve(
     mapped: Consent, acts: Iterable[ExplicitActs], optout: OptOut | None, *, unknown_as_granted: bool
 ) -> Resolved:
     """Refusal wins: an opt-out, an ``unsubscribe()``, or a mapping that refuses after the last ``subscribe()``."""
-    if optout is not None:
-        return Resolved(ConsentStatus.REFUSED, f"{optout.kind}:{optout.at.isoformat()}")
     act = _latest(acts)
+    if optout is not None and not _lifts(act, optout):
+        return Resolved(ConsentStatus.REFUSED, f"{optout.kind}:{optout.at.isoformat()}")
     if act is not None and act.status is ConsentStatus.REFUSED:
         return Resolved(ConsentStatus.REFUSED, act.evidence)
     if mapped.status is ConsentStatus.REFUSED and not (act is not None and _is_after(act.when, mapped.when)):
@@ -36,6 +36,15 @@ def resolve(
         return Resolved(ConsentStatus.GRANTED, "UNKNOWN_CONSENT")
     evidence = mapped.evidence if mapped.status is not ConsentStatus.UNKNOWN else ""
     return Resolved(mapped.status, evidence)
+
+
+def is_forgotten(acts: Iterable[ExplicitActs], optout: OptOut | None) -> bool:
+    """Whether the address was forgotten and no ``subscribe()`` came since: nothing may be sent of it."""
+    return optout is not None and optout.kind == OptOutKind.FORGOTTEN and not _lifts(_latest(acts), optout)
+
+
+def _lifts(act: Consent | None, optout: OptOut) -> bool:
+    return act is not None and act.status is ConsentStatus.GRANTED and _is_after(act.when, optout.at)
 
 
 def _latest(acts: Iterable[ExplicitActs]) -> Consent | None:

@@ -107,10 +107,14 @@ class Delivered:
     untagged: set[tuple[str, str]] = field(default_factory=set)
     """``(contact remote id, normal tag name)`` that were taken away."""
     tagged: set[tuple[str, str]] = field(default_factory=set)
+    unsubscribed: set[str] = field(default_factory=set)
+    """Remote ids of the contacts that we unsubscribed, which is no word of theirs."""
     moved: dict[str, str] = field(default_factory=dict)
     """The remote id that a person's contact had before it was linked to another one."""
     account_tags: tuple[TagRecord, ...] = ()
     """All tags that the account is known to have."""
+    named_tags: dict[str, TagRecord] = field(default_factory=dict)
+    """Tags that only their use has made known."""
     calls: int = 0
     items: int = 0
     stop: Stop | None = None
@@ -280,6 +284,8 @@ class Delivery:
         out.records[remote_id] = now.known
         if before.known is not None and before.known.remote_id != remote_id:
             out.moved[key] = before.known.remote_id
+        if patch.status is not None and patch.status.opted_out:
+            out.unsubscribed.add(remote_id)
         out.tagged |= {(remote_id, name) for name in patch.tags_added}
         out.untagged |= {(remote_id, name) for name in patch.tags_removed}
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
 
@@ -156,6 +156,8 @@ class _Drain:
         self.foreground = foreground
         self.started_at = timezone.now()
         self.cleared_at = 0.0
+        self.in_hand = False
+        """Whether claimed rows may not be settled yet."""
 
     def run(self) -> None:
         claimed_before = self.report.claimed
@@ -170,7 +172,8 @@ class _Drain:
         except MktgError as error:
             self._stop(Stop(WaitReason.CONFIGURATION, str(error)))
         finally:
-            claims.release(self.lease, None)
+            if self.in_hand:
+                claims.release(self.lease, None)
         if self.report.claimed > claimed_before or self.report.waiting:
             self._write_run()
 
@@ -200,15 +203,18 @@ class _Drain:
         introduced = False
         while self.time_left.may_start_call():
             rows = claims.claim(self.lease, settings.CLAIM_SIZE)
-            if rows and not introduced:
+            if not rows:
+                if self._linger():
+                    continue
+                return
+            self.in_hand = True
+            if delivery.driver.introduces and not introduced:
                 self.report.calls += self._introduction.read_account(self.connection.state)
                 delivery.catalogue = introduce.load_catalogue(self.connection)
                 introduced = True
-            if rows:
-                self._send(delivery, rows)
-                self._look_well()
-            elif not self._linger():
-                return
+            self._send(delivery, rows)
+            self.in_hand = False
+            self._look_well()
         raise Stop(WaitReason.NONE)
 
     def _linger(self) -> bool:
@@ -232,6 +238,8 @@ class _Drain:
         out.rejected.update({key: Rejection(verdict=verdict) for key, verdict in batch.verdicts.items()})
         out.kept |= kept
         record.write_mirror(self.connection, delivery.driver, out, as_of=as_of)
+        if out.named_tags:
+            delivery.catalogue = replace(delivery.catalogue, tags={**delivery.catalogue.tags, **out.named_tags})
         record.write_states(self.connection, batch, out)
         record.settle_rows(self.lease, of_people, out.rejected, out.failed, out.kept)
         self._count(of_people, out)

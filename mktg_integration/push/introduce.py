@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from django.utils import timezone
@@ -41,7 +42,7 @@ class Introduction:
         for stream in STREAMS:
             if done.get(stream) is True:
                 continue
-            calls += self._read(stream, done.get(stream), lambda cursor, s=stream: self._keep(state, done, s, cursor))
+            calls += self._read(stream, done.get(stream), partial(self._keep, state, done, stream))
         state.introduced_at = timezone.now()
         state.introduction = {}
         ConnectionState.objects.filter(pk=state.pk).update(introduced_at=state.introduced_at, introduction={})

@@ -24,7 +24,6 @@ from mktg_integration.models import (
     Kind,
     Lead,
     OptOut,
-    OptOutKind,
     OutboxRow,
     SyncState,
     Tagging,
@@ -233,7 +232,7 @@ class _Loader:
 
     def _sync(self, subject: str, profile: Profile, contact: Contact | None, optout: OptOut | None) -> None:
         acts = self.acts.get(subject, [])
-        if optout is not None and optout.kind == OptOutKind.FORGOTTEN:
+        if consents.is_forgotten(acts, optout):
             return
         policy = self.connection.option("UNKNOWN_CONSENT")
         resolved = consents.resolve(profile.consent, acts, optout, unknown_as_granted=policy == "granted")

@@ -23,18 +23,23 @@ def write_mirror(connection: Connection, driver: Provider[Any, Any], out: Delive
     owners = {person.known.remote_id: key for key, person in out.people.items() if person.known is not None}
     tags = {driver.normal_tag(tag.name): tag for tag in out.account_tags}
     # A service that lists no tags knows them by name alone.
-    nameless = {name for _, name in out.tagged | out.untagged} - set(tags)
+    nameless = {name for _, name in out.tagged} - set(tags)
     tags |= {name: TagRecord(remote_id=name, name=name) for name in nameless}
     records: list[Record] = [*out.tags.values(), *(tags[name] for name in sorted(nameless)), *out.fields.values()]
+    out.named_tags = {name: tags[name] for name in nameless}
     records += out.records.values()
     records += [
         TaggingRecord(contact=contact, tag=tags[name].remote_id, tagged_at=as_of)
         for contact, name in sorted(out.tagged - out.untagged)
     ]
     if records:
-        writer.write(connection, records, as_of=as_of, pushed=True, owners=owners)
+        writer.write(connection, records, as_of=as_of, pushed=True, owners=owners, unsubscribed_by_us=out.unsubscribed)
     if out.untagged:
-        writer.untag(connection, [(contact, tags[name].remote_id) for contact, name in sorted(out.untagged)])
+        writer.untag(connection, [(contact, _tag_id(tags, name)) for contact, name in sorted(out.untagged)])
+
+
+def _tag_id(tags: Mapping[str, TagRecord], name: str) -> str:
+    return tags[name].remote_id if name in tags else name
 
 
 def write_states(connection: Connection, batch: Batch, out: Delivered) -> None:

@@ -19,7 +19,7 @@ import pytest
 from mktg_integration.connections import sync_declared
 from mktg_integration.models import Connection
 from mktg_integration.sandbox.server import Sandbox
-from tests.push.conftest import MAPPING, declared
+from tests.push.conftest import MAPPING, declared, define_conversion_fields
 from tests.push.conftest import sign_up as sign_up
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -77,6 +77,7 @@ def site(
     """``site("kit", "conversion", LINGER_SECONDS=0.5)`` declares the connections for this process and its children."""
 
     def make(*names: str, **keys: Any) -> tuple[Site, dict[str, Connection]]:
+        define_conversion_fields(mktg_sandbox)
         given = {"CONNECTIONS": declared(mktg_sandbox, *names), "PROFILE": MAPPING, **SHORT, **keys}
         marketing(**given)
         sync_declared()

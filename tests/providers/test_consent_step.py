@@ -1,4 +1,4 @@
-"""Every combination of what is wanted, what was last sent and what the service holds: what a push may say of consent."""
+"""Every combination of what is wanted, last sent and held at the service: what a push may say of consent."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def person(
     )
 
 
-@pytest.mark.parametrize(("sent", "known"), itertools.product(SENT, OUT))
+@pytest.mark.parametrize(("sent", "known"), list(itertools.product(SENT, OUT)))
 @pytest.mark.parametrize("wanted", [GRANTED, UNKNOWN, REFUSED])
 def test_nobody_who_opted_out_comes_back_without_subscribe(
     wanted: ConsentStatus, sent: str | None, known: ContactStatus

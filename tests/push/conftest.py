@@ -40,6 +40,13 @@ def declared(sandbox: Sandbox, *names: str) -> dict[str, dict[str, Any]]:
     return {name: known[name] for name in names}
 
 
+def define_conversion_fields(sandbox: Sandbox) -> None:
+    """Conversion refuses fields that the account does not define; this one defines what the mapping names."""
+    world = sandbox.dump()
+    world["conversion"]["contact_fields"].append({"key": "plan", "read_only": False})
+    sandbox.load(world)
+
+
 Connect = Callable[..., dict[str, Connection]]
 
 
@@ -48,6 +55,7 @@ def connect(db: None, mktg_sandbox: Sandbox, marketing: Callable[..., None]) -> 
     """``connect("kit", "conversion")`` declares these connections; keywords change other settings."""
 
     def declare(*names: str, options: dict[str, Any] | None = None, **keys: Any) -> dict[str, Connection]:
+        define_conversion_fields(mktg_sandbox)
         connections = declared(mktg_sandbox, *names)
         for given in connections.values():
             given.update(options or {})

@@ -265,5 +265,5 @@ def test_a_mass_unsubscribe_waits_for_a_person(
     send(connection)
 
     assert DeadRow.objects.filter(code="mass_unsubscribe").count() == 6
-    statuses = {row["subscriptionStatus"] for row in mktg_sandbox.people("conversion")}
+    statuses = {row["status"] for row in mktg_sandbox.people("conversion")}
     assert statuses == {"SUBSCRIBED"}
