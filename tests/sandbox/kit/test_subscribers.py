@@ -86,6 +86,13 @@ def test_an_update_moves_the_address_and_keeps_the_rest(kit: Kit) -> None:
     assert kit.call("PUT /v4/subscribers/1", {"email_address": "NEW@example.com", "first_name": "N"}).status == 200
 
 
+def test_an_address_that_was_left_is_free_again(kit: Kit) -> None:
+    kit.load(subscribers=people("active"))
+    kit.call("PUT /v4/subscribers/1", {"email_address": "new@example.com"})
+    answer = kit.call("POST /v4/subscribers", {"email_address": "person1@example.com"})
+    assert (answer.status, answer.json["subscriber"]["id"]) == (201, 2)
+
+
 def test_unsubscribing_twice_is_no_error(kit: Kit) -> None:
     kit.load(subscribers=people("active"))
     for _ in range(2):
