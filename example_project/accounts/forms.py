@@ -71,7 +71,7 @@ class SignupForm(AboutForm, BaseUserCreationForm):  # type: ignore[type-arg]
 
     def save(self, commit: bool = True) -> User:
         """Make the user and the member in one transaction, so that services are told of both at once."""
-        user = super().save(commit=False)
+        user: User = super().save(commit=False)
         user.username = self.cleaned_data["email"].lower()
         if not commit:
             return user
@@ -105,10 +105,10 @@ class ProfileForm(AboutForm):
 
     field_order = ["first_name", "last_name", "job_title", "city", "company_name"]
 
-    def __init__(self, *args: Any, user: User, **options: Any) -> None:
+    def __init__(self, data: Any = None, *, user: User) -> None:
         self.user = user
         self.member = Member.objects.filter(user=user).select_related("company").first() or Member(user=user)
-        super().__init__(*args, initial=self._shown(), **options)
+        super().__init__(data, initial=self._shown())
 
     def save(self) -> None:
         """Save user and member in one transaction, and say what changed of the newsletter."""

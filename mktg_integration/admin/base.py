@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.contrib import admin
 from django.core.paginator import Paginator
@@ -44,7 +44,6 @@ class BoundedPaginator(BoundedPaginatorBase):
 class ReadOnlyAdmin(ModelAdmin):
     """A table that staff may look at; ``actions`` are all that they may do."""
 
-    actions: Any = ()
     list_per_page = 50
     paginator = BoundedPaginator
     show_facets = admin.ShowFacets.NEVER
@@ -63,7 +62,7 @@ class ReadOnlyAdmin(ModelAdmin):
 
     def has_push_permission(self, request: HttpRequest) -> bool:
         """For the actions that make the app send something: whoever may change connections."""
-        return bool(request.user.has_perm("mktg_integration.change_connection"))  # type: ignore[union-attr]
+        return bool(request.user.has_perm("mktg_integration.change_connection"))
 
     def get_queryset(self, request: HttpRequest) -> models.QuerySet[Any]:
         # Not even read, so that a wrong key breaks no page.
@@ -73,7 +72,7 @@ class ReadOnlyAdmin(ModelAdmin):
 class ByAddress(ModelAdmin):
     """Searches for a whole address or a whole id, each by its index; parts of them would read the whole table."""
 
-    search_help_text: Any
+    search_help_text: ClassVar[Any]
 
     def get_search_results(
         self, request: HttpRequest, queryset: models.QuerySet[Any], search_term: str

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import urlencode
 
 from django.contrib import admin
@@ -20,8 +20,8 @@ from mktg_integration.models.mirror import Mirrored
 class MirrorAdmin(ReadOnlyAdmin):
     """``seen_at`` is the time as of which a row is true."""
 
-    list_filter: Any = ["connection"]
-    list_select_related: Any = ["connection"]
+    list_filter: ClassVar[Any] = ["connection"]
+    list_select_related: ClassVar[Any] = ["connection"]
 
     @admin.display(description=_("as answered"))
     def answer(self, row: Mirrored) -> SafeString | str:
@@ -31,7 +31,7 @@ class MirrorAdmin(ReadOnlyAdmin):
 class TaggingInline(TabularInline):
     model = Tagging
     fields = ["tag", "tagged_at", "deleted_at"]
-    readonly_fields = fields
+    readonly_fields = ["tag", "tagged_at", "deleted_at"]
     extra = 0
     can_delete = False
     show_change_link = False
