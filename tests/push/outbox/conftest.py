@@ -10,6 +10,7 @@ from django.contrib.auth import get_user_model
 
 from mktg_integration.models import Connection, ConnectionState, OutboxRow
 from mktg_integration.push import wake
+from tests.push.outbox.queue import asked
 
 
 @pytest.fixture(autouse=True)
@@ -23,8 +24,9 @@ def connect_to(db: None) -> Callable[..., Connection]:
     """``connect_to("kit")`` is a connection of that name and provider, with its state."""
 
     def make(name: str, **fields: Any) -> Connection:
-        connection = Connection.objects.create(name=name, provider=fields.pop("provider", name), **fields)
-        ConnectionState.objects.create(connection=connection)
+        fields = {"provider": name, **fields}
+        connection, _ = Connection.objects.get_or_create(name=name, defaults=fields)
+        ConnectionState.objects.get_or_create(connection=connection)
         return connection
 
     return make
@@ -55,3 +57,11 @@ def sign_up(db: None) -> Callable[..., Any]:
 @pytest.fixture
 def rows(db: None) -> Callable[..., list[OutboxRow]]:
     return lambda **filters: list(OutboxRow.objects.filter(**filters).order_by("key"))
+
+
+@pytest.fixture
+def queue(marketing: Any) -> list[tuple[int, float]]:
+    """The drains that were queued, as ``(connection id, delay)``."""
+    marketing(TASK_ENGINE="tests.push.outbox.queue.remember")
+    asked.clear()
+    return asked

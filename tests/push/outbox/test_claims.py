@@ -147,7 +147,7 @@ def test_a_drain_claims_nothing_once_its_own_clock_says_that_the_lease_is_over(k
 def test_settled_rows_go(kit: Connection, rows: Any) -> None:
     outbox.mark(["user:1", "user:2"])
     lease = take(kit)
-    first, second = claims.claim(lease, 10)
+    first, _ = claims.claim(lease, 10)
     assert claims.settle(lease, [first.key]) == 1
     assert subjects(rows()) == ["user:2"]
 

@@ -80,9 +80,9 @@ def test_the_more_urgent_lane_counts(kit: Connection, rows: Any, before: Lane, m
 
 
 def test_a_mark_dies_with_the_transaction(kit: Connection, rows: Any) -> None:
-    with pytest.raises(ZeroDivisionError), transaction.atomic():
+    with transaction.atomic():
         outbox.mark(["user:1"])
-        raise ZeroDivisionError
+        transaction.set_rollback(True)
     assert rows() == []
 
 
@@ -100,7 +100,7 @@ def test_an_occurrence_is_one_row_with_its_payload_encrypted(three: Connections,
     assert [row.key for row in rows()] == sorted(f"{one.pk}:event:user:1:order-7" for one in three)
     assert rows()[0].payload == {"name": "ordered", "email": "ann@example.com"}
     with database.cursor() as cursor:
-        cursor.execute(f"SELECT payload FROM {OutboxRow._meta.db_table}")
+        cursor.execute("SELECT payload FROM mktg_integration_outboxrow")
         assert all("example.com" not in stored for (stored,) in cursor.fetchall())
 
 
