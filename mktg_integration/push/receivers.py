@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import time
 import uuid
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from functools import partial
 from typing import Any
 
@@ -46,7 +46,7 @@ _Model = type[models.Model]
 def connect() -> None:
     """Connect the receivers; again when ``WATCH`` or the user model has changed (idempotent).
 
-    Raises ``ConfigurationError`` where ``WATCH`` names what is not there.
+    What is wrong in ``WATCH`` is logged and left out: this runs while Django starts, and a system check refuses it.
     """
     disconnect()
     user_model = get_user_model()
@@ -58,8 +58,11 @@ def connect() -> None:
         _connect(m2m_changed, _links_changed, groups.remote_field.through)
         for model in _with_subclasses(groups.related_model):
             _connect(pre_delete, partial(_group_deleted, groups), model)
-    for label, path in settings.WATCH.items():
-        _watch(label, path)
+    for label, path in settings.WATCH.items() if isinstance(settings.WATCH, Mapping) else ():
+        try:
+            _watch(label, str(path))
+        except ConfigurationError as error:
+            logger.error("%s", error)  # noqa: TRY400 (the text says it all)
 
 
 def disconnect() -> None:
