@@ -112,7 +112,11 @@ Q_CLUSTER = {
 MKTG_INTEGRATION = {
     "CONNECTIONS": environment.connections(os.environ),
     "PROFILE": "example_project.accounts.mapping.profile",
-    "WATCH": {"accounts.Member": "user", "accounts.Interest": "member.user"},
+    "WATCH": {
+        "accounts.Member": "user",
+        "accounts.Interest": "member.user",
+        "accounts.Company": "example_project.accounts.mapping.users_of",
+    },
     "EMAIL_VERIFIED": "example_project.accounts.confirmation.is_confirmed",
     "ENCRYPTION_KEYS": _encryption_keys,
     "PUBLIC_URL": PUBLIC_URL,

@@ -6,6 +6,7 @@ from django.conf import settings
 from django.contrib.auth.models import User
 from django.db.models import QuerySet
 
+from example_project.accounts import models as accounts
 from example_project.accounts.models import Member, NewsletterConsent
 from mktg_integration.models import Connection
 from mktg_integration.profile import UNKNOWN, Company, Consent, Profile
@@ -37,6 +38,11 @@ def profile(user: User, connection: Connection) -> Profile | None:
 def prepare(users: QuerySet[User]) -> QuerySet[User]:
     """Read all that ``profile`` looks at in three statements, however many users there are."""
     return users.select_related("member__company").prefetch_related("groups", "member__topics")
+
+
+def users_of(company: accounts.Company) -> QuerySet[User]:
+    """Whose profiles change with their company's name; see ``WATCH`` in the settings."""
+    return User.objects.filter(member__company=company)
 
 
 def _fields_at(connection: Connection) -> frozenset[str]:
