@@ -53,8 +53,8 @@ def _connection(name: Any, declared: Any, where: str) -> Iterator[CheckMessage]:
 
 def _name(name: Any, where: str) -> Iterator[CheckMessage]:
     try:
-        Connection._meta.get_field("name").run_validators(name)
-    except (ValidationError, TypeError):
+        Connection._meta.get_field("name").clean(name, None)
+    except ValidationError:
         yield error(
             21,
             f"{where}: such a name cannot be used.",
@@ -110,8 +110,9 @@ def _mapping(path: Any, where: str, driver: Provider[Any, Any] | None) -> Iterat
 
 
 def reserved_keys(driver: Provider[Any, Any] | None) -> frozenset[str]:
-    """Names that no mapping may use for a field: ``RESERVED_KEYS`` of the provider's package, where it has them."""
+    """Names that no mapping may use for a field: ``RESERVED_KEYS`` of the provider's module or package, if any."""
     if driver is None:
         return frozenset()
-    package = import_module(type(driver).__module__.rpartition(".")[0])
-    return frozenset(getattr(package, "RESERVED_KEYS", ()))
+    module = type(driver).__module__
+    places = (import_module(name) for name in (module, module.rpartition(".")[0]) if name)
+    return frozenset().union(*(getattr(place, "RESERVED_KEYS", ()) for place in places))

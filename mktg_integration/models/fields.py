@@ -39,7 +39,13 @@ class EncryptedJSONField(TextField):
         return json.loads(encryption.decrypt(value)) if value else {}
 
     def to_python(self, value: Any) -> Any:
-        return json.loads(value) if isinstance(value, str) and value else value or {}
+        if not isinstance(value, str) or not value:
+            return value or {}
+        try:
+            return json.loads(value)
+        except ValueError:
+            # What ``value_to_string`` gave: a fixture is loaded.
+            return json.loads(encryption.decrypt(value))
 
     def value_to_string(self, obj: models.Model) -> str:
         """For ``dumpdata``: the ciphertext, so that a fixture holds no secret."""
