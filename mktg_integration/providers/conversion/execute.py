@@ -138,13 +138,14 @@ def _event_refused(error: ServiceError) -> Result:
 
 
 def _v1_upsert(call: Call, client: ConversionClient) -> dict[str, Result]:
-    found = {normal_email(one.email): one for one in client.v1_upsert_contacts(list(call.items.values()))}
+    contacts = [item["contact"] for item in call.items.values()]
+    found = {normal_email(one.email): one for one in client.v1_upsert_contacts(contacts)}
     return {
-        key: _v1_upserted(item["email"], found.get(normal_email(item["email"]))) for key, item in call.items.items()
+        key: _v1_upserted(item, found.get(normal_email(item["contact"]["email"]))) for key, item in call.items.items()
     }
 
 
-def _v1_upserted(email: str, found: schemas.V1Upserted | None) -> Result:
+def _v1_upserted(item: Mapping[str, JSON], found: schemas.V1Upserted | None) -> Result:
     if found is None:
         reason = (
             "Conversion took the batch and left this contact out without a reason: check the address and the fields"
@@ -156,8 +157,11 @@ def _v1_upserted(email: str, found: schemas.V1Upserted | None) -> Result:
         return errors.refused(said.code, said.messages, ())
     if found.contact_id is None:
         return Result(outcome=Outcome.RETRY, code="no_contact_id", reason="Conversion answered without a contact id")
-    record = ContactRecord(remote_id=found.contact_id, email=email)
-    return Result(record=record, created=found.operation.lower() == "created")
+    created = found.operation.lower() == "created"
+    if created and item["is_update"]:
+        # The contact was gone, and what was sent is only what had changed.
+        return Result(outcome=Outcome.ABSENT)
+    return Result(record=ContactRecord(remote_id=found.contact_id, email=item["contact"]["email"]), created=created)
 
 
 def _v1_status(call: Call, client: ConversionClient) -> dict[str, Result]:

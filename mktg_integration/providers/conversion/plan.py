@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from mktg_integration.profile import normal_email
 from mktg_integration.providers.base import Call, Person, Plan, Verdict
 from mktg_integration.providers.conversion import plan_v1, plan_v2, steps
 from mktg_integration.providers.conversion.options import ConversionOptions, Dialect
@@ -36,11 +35,8 @@ def plan(people: Sequence[Person], options: ConversionOptions) -> Plan:
 
 
 def _next_steps(people: Sequence[Person], options: ConversionOptions) -> Iterator[tuple[Person, Next]]:
-    if options.dialect is Dialect.V2:
-        yield from ((person, plan_v2.next_step(person, options)) for person in people)
-        return
-    in_use = {normal_email(person.wanted.email) for person in people if person.wanted is not None}
-    yield from ((person, plan_v1.next_step(person, options, in_use)) for person in people)
+    next_step = plan_v2.next_step if options.dialect is Dialect.V2 else plan_v1.next_step
+    return ((person, next_step(person, options)) for person in people)
 
 
 def _parts(items: Items, options: ConversionOptions) -> Iterable[Items]:

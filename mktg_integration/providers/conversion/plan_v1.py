@@ -6,7 +6,7 @@ removes the old one, in this order; ``sent.email`` stays the old address until t
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from mktg_integration.profile import ConsentStatus, normal_email
@@ -26,30 +26,23 @@ from mktg_integration.records import ContactStatus
 
 JSON = Any
 
-ADDRESS_IN_USE = "the earlier address is another person's now: its contact was left as it is"
 
-
-def next_step(person: Person, options: ConversionOptions, in_use: Collection[str]) -> Next:
-    """What comes next for this person. ``in_use``: normal addresses that people of this plan have now."""
-    note = ""
-    if person.intent is not Intent.WITHDRAW and _has_leftover(person):
-        if _leftover(person) not in in_use:
-            return _end_renaming(person)
-        is_own = person.wanted is not None and _leftover(person) == normal_email(person.wanted.email)
-        note = "" if is_own else ADDRESS_IN_USE
+def next_step(person: Person, options: ConversionOptions) -> Next:
+    """What comes next for this person."""
+    if person.intent in (Intent.SYNC, Intent.LEAVE) and _has_leftover(person):
+        return _end_renaming(person)
     if person.intent is Intent.FORGET:
-        return _forget(person, options)
+        return steps.erase(person, options, _unsubscribe)
     if person.wanted is None:
         if consent_step(person) is Step.UNSUBSCRIBE:
-            return _unsubscribe(person, steps.address(person))
+            return _unsubscribe(person)
         return _clear_tags(person, options)
-    step = _sync(person, person.wanted, options)
-    return step if step.note or not note else Next(needs=step.needs, note=note)
+    return _sync(person, person.wanted, options)
 
 
 def _sync(person: Person, wanted: Snapshot, options: ConversionOptions) -> Next:
     if consent_step(person) is Step.UNSUBSCRIBE:
-        return _unsubscribe(person, steps.address(person))
+        return _unsubscribe(person)
     if steps.is_moved(person) and not person.absent:
         return _rename(person, wanted, options)
     if person.known is None:
@@ -74,7 +67,7 @@ def _update(person: Person, wanted: Snapshot, options: ConversionOptions) -> Nex
     needs = list(_company(person, wanted))
     values = steps.changed_values(person)
     if values:
-        needs.append(_upsert(wanted.email, values, Patch(values=values)))
+        needs.append(_upsert(wanted.email, values, Patch(values=values), is_update=True))
     step, note = consent_step(person), ""
     if step is Step.SUBSCRIBE and steps.is_unread(person):
         step = Step.NONE
@@ -114,16 +107,12 @@ def _has_leftover(person: Person) -> bool:
     return known is not None and sent is not None and normal_email(known.email) != normal_email(sent.email)
 
 
-def _leftover(person: Person) -> str:
-    return normal_email(person.sent.email) if person.sent is not None else ""
-
-
 def _end_renaming(person: Person) -> Next:
     known, sent = person.known, person.sent
     if known is None or sent is None:
         return Next()
     if sent.consent is ConsentStatus.REFUSED and not known.status.opted_out and person.intent is Intent.SYNC:
-        return _unsubscribe(person, known.email)
+        return _unsubscribe(person)
     need = Need(operation=steps.V1_REMOVE, item={"email": sent.email}, patch=Patch(email=known.email))
     return Next(needs=(need,))
 
@@ -131,14 +120,15 @@ def _end_renaming(person: Person) -> Next:
 # Items
 
 
-def _upsert(email: str, values: Mapping[str, JSON], patch: Patch) -> Need:
+def _upsert(email: str, values: Mapping[str, JSON], patch: Patch, *, is_update: bool = False) -> Need:
+    """``is_update``: only what differs is carried, so that it is not enough for a contact that turns out to be new."""
     variables = {name: value for name, value in values.items() if name != EXTERNAL_CONTACT}
     contact: dict[str, JSON] = {"email": email}
     if variables:
         contact["variables"] = variables
     if values.get(EXTERNAL_CONTACT):
         contact[EXTERNAL_CONTACT] = values[EXTERNAL_CONTACT]
-    return Need(operation=steps.V1_UPSERT, item=contact, patch=patch)
+    return Need(operation=steps.V1_UPSERT, item={"contact": contact, "is_update": is_update}, patch=patch)
 
 
 def _status(email: str, status: str, patch: Patch, *, urgent: bool = False) -> Need:
@@ -146,8 +136,9 @@ def _status(email: str, status: str, patch: Patch, *, urgent: bool = False) -> N
     return Need(operation=steps.V1_STATUS, item=item, patch=patch, urgent=urgent)
 
 
-def _unsubscribe(person: Person, email: str) -> Next:
+def _unsubscribe(person: Person) -> Next:
     """Alone and first; it creates nobody."""
+    email = steps.address(person)
     patch = steps.refusal(person, email=email if person.sent is None else None)
     return Next(needs=(_status(email, UNSUBSCRIBED, patch, urgent=True),))
 
@@ -180,14 +171,4 @@ def _clear_tags(person: Person, options: ConversionOptions) -> Next:
     name = options.tags_field
     if not name or person.known is None or person.sent is None or person.sent.values.get(name) is None:
         return Next()
-    return Next(needs=(_upsert(person.known.email, {name: None}, Patch(values={name: None})),))
-
-
-def _forget(person: Person, options: ConversionOptions) -> Next:
-    if person.absent:
-        return Next()
-    if steps.may_read(person, options):
-        return Next(needs=(Need(operation=steps.ERASE, item={"email": steps.address(person)}, urgent=True),))
-    if consent_step(person) is Step.UNSUBSCRIBE:
-        return _unsubscribe(person, steps.address(person))
-    return Next(verdict=steps.ERASE_BY_HAND)
+    return Next(needs=(_upsert(person.known.email, {name: None}, Patch(values={name: None}), is_update=True),))

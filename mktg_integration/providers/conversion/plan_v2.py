@@ -26,7 +26,7 @@ LINKED = (
 def next_step(person: Person, options: ConversionOptions) -> Next:
     """What comes next for this person."""
     if person.intent is Intent.FORGET:
-        return _forget(person, options)
+        return steps.erase(person, options, _unsubscribe)
     if person.intent is Intent.LEAVE and consent_step(person) is Step.UNSUBSCRIBE:
         return _unsubscribe(person)
     if person.wanted is None:
@@ -158,17 +158,6 @@ def _clear_tags(person: Person, options: ConversionOptions) -> Next:
         common={"updateOnly": True},
     )
     return Next(needs=(need,))
-
-
-def _forget(person: Person, options: ConversionOptions) -> Next:
-    if person.absent:
-        return Next()
-    if steps.may_read(person, options):
-        item = {"email": steps.address(person)}
-        return Next(needs=(Need(operation=steps.ERASE, item=item, common=steps.OPTIONAL, urgent=True),))
-    if consent_step(person) is Step.UNSUBSCRIBE:
-        return _unsubscribe(person)
-    return Next(verdict=steps.ERASE_BY_HAND)
 
 
 def _identity(person: Person) -> dict[str, JSON]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from mktg_integration.profile import ConsentStatus, normal_email
 from mktg_integration.providers.base import Patch, Person, Verdict, VerdictKind
-from mktg_integration.providers.conversion.options import ConversionOptions
+from mktg_integration.providers.consent import Step, consent_step
+from mktg_integration.providers.conversion.options import ConversionOptions, Dialect
 from mktg_integration.providers.values import is_same
 from mktg_integration.records import ContactStatus
 
@@ -97,6 +98,27 @@ def address(person: Person) -> str:
     if person.known is not None:
         return person.known.email
     return person.sent.email if person.sent is not None else person.email
+
+
+def addresses(person: Person) -> tuple[str, ...]:
+    """Every address that the person is known by: a renaming may have been under way."""
+    known = (address(person), person.sent.email if person.sent is not None else "", person.email)
+    return tuple({normal_email(email): email for email in reversed(known) if email}.values())
+
+
+def erase(person: Person, options: ConversionOptions, unsubscribe: Callable[[Person], Next]) -> Next:
+    """Delete by v1; where that cannot be, ``unsubscribe`` and leave the rest to a person."""
+    emails = addresses(person)
+    is_able = may_read(person, options)
+    if person.absent and (is_able or len(emails) < 2):
+        return Next()
+    if is_able:
+        # Only the v2 dialect can do anything without v1.
+        common: Mapping[str, JSON] = OPTIONAL if options.dialect is Dialect.V2 else {}
+        return Next(
+            needs=tuple(Need(operation=ERASE, item={"email": email}, common=common, urgent=True) for email in emails)
+        )
+    return unsubscribe(person) if consent_step(person) is Step.UNSUBSCRIBE else Next(verdict=ERASE_BY_HAND)
 
 
 def is_moved(person: Person) -> bool:

@@ -14,6 +14,10 @@ from mktg_integration.records import ContactStatus
 
 JSON = Any
 
+REMOVED = "remove_from_segments"
+"""Among the values last sent: the segments that ``remove_tag()`` took away. Nothing can be read, so it is remembered,
+or each later save would take them away again."""
+
 IDENTIFY = "identify"
 LOG_EVENT = "log_event"
 
@@ -82,6 +86,7 @@ def _sync(person: Person, wanted: Snapshot) -> Next:
     added = _tags_to_add(person, wanted)
     removed = _tags_to_remove(person, wanted)
     changed = _changed(person, wanted)
+    gone = (_told_gone(person) | (removed & person.drop_tags)) - added
     is_moved = _last_address(person) != normal_email(wanted.email)
     resubscribes = step is Step.RESUBSCRIBE
     if not (added or removed or set(changed) - PASSING or is_moved or resubscribes):
@@ -92,7 +97,7 @@ def _sync(person: Person, wanted: Snapshot) -> Next:
     is_granted = step in (Step.SUBSCRIBE, Step.RESUBSCRIBE)
     patch = Patch(
         email=wanted.email,
-        values=changed,
+        values=changed if gone == _told_gone(person) else {**changed, REMOVED: sorted(gone) or None},
         tags_added=added,
         tags_removed=removed,
         consent=ConsentStatus.GRANTED if is_granted else None,
@@ -128,8 +133,12 @@ def _tags_to_remove(person: Person, wanted: Snapshot | None) -> frozenset[str]:
     ours = person.owned_tags if is_refused else person.owned_tags - kept
     dropped = person.drop_tags - kept
     if person.known_tags is not None:
-        dropped &= person.known_tags
-    return ours | dropped
+        return ours | (dropped & person.known_tags)
+    return ours | (dropped - _told_gone(person))
+
+
+def _told_gone(person: Person) -> frozenset[str]:
+    return frozenset(person.sent.values.get(REMOVED) or ()) if person.sent is not None else frozenset()
 
 
 def _changed(person: Person, wanted: Snapshot) -> dict[str, JSON]:
@@ -150,7 +159,7 @@ def _last_address(person: Person) -> str:
 
 
 def _segments(added: frozenset[str], removed: frozenset[str]) -> dict[str, list[str]]:
-    named = {"add_to_segments": sorted(added), "remove_from_segments": sorted(removed)}
+    named = {"add_to_segments": sorted(added), REMOVED: sorted(removed)}
     return {key: names for key, names in named.items() if names}
 
 
