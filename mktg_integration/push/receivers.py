@@ -141,13 +141,11 @@ def _user_deleted(sender: _Model, instance: Any, **_: Any) -> None:
     """Before the row is gone, because its address is needed; within Django's own transaction of the deletion."""
     if settings.ON_USER_DELETE == "keep":
         return
-    if settings.ON_USER_DELETE == "unsubscribe":
+    address = getattr(instance, instance.get_email_field_name(), "") or ""
+    if settings.ON_USER_DELETE == "unsubscribe" or not address.strip():
         _mark([instance.pk], lane=Lane.URGENT)
         return
-    address = getattr(instance, instance.get_email_field_name(), "") or ""
-    payload = {"email": address} if address.strip() else {}
-    subject = outbox.user_subject(instance)
-    key = uuid.uuid4().hex
+    subject, key, payload = outbox.user_subject(instance), uuid.uuid4().hex, {"email": address}
     _queue(lambda: outbox.add_occurrence(Kind.ERASURE, subject, key, payload, lane=Lane.URGENT), urgent=True)
 
 
