@@ -26,13 +26,15 @@ class Case(NamedTuple):
     groups: tuple[str, ...]
     least: Callable[[int], int]
     options: dict[str, object]
+    at_most: int = 1_000_000
+    """People, so that the documented rate does not make it a measure of waiting."""
 
 
 CASES = [
     Case("Kit by token, names only", "kit", False, (), lambda n: math.ceil(n / 100), {}),
     Case("Kit by token, names and two tags", "kit", False, ("VIP", "Beta"), lambda n: 3 * math.ceil(n / 100), {}),
-    Case("Kit by token, fields", "kit", True, (), lambda n: n, {}),
-    Case("Kit by key, one tag", "kit_by_key", False, ("VIP",), lambda n: 2 * n, {}),
+    Case("Kit by token, fields", "kit", True, (), lambda n: n, {}, 500),
+    Case("Kit by key, one tag", "kit_by_key", False, ("VIP",), lambda n: 2 * n, {}, 50),
     Case("Conversion, contacts may exist", "conversion", True, (), lambda n: math.ceil(n / 1000), {}),
     Case(
         "Conversion, new account",
@@ -50,7 +52,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--people", type=int, default=1000)
     people = parser.parse_args().people
-    print(f"{people} people\n{'case':36} {'calls':>6} {'least':>6} {'bound':>6} {'statements/1000':>16} {'seconds':>8}")
+    print(f"{'case':36} {'people':>6} {'calls':>6} {'least':>6} {'bound':>6} {'statements/1000':>16} {'seconds':>8}")
     for case in CASES:
         with database(), Sandbox() as sandbox:
             world = sandbox.dump()
@@ -60,7 +62,7 @@ def main() -> None:
             given = declared(sandbox, case.connection)
             given[case.connection].update(case.options)
             with connected(given, PROFILE=MAPPING, WAKE_SECONDS=0.0) as connections:
-                measure(case, people, connections[case.connection].pk, sandbox)
+                measure(case, min(people, case.at_most), connections[case.connection].pk, sandbox)
 
 
 def measure(case: Case, people: int, connection_id: int, sandbox: Sandbox) -> None:
@@ -77,7 +79,7 @@ def measure(case: Case, people: int, connection_id: int, sandbox: Sandbox) -> No
     least = case.least(people)
     per_thousand = sum(statements.values()) * 1000 / people
     print(
-        f"{case.name:36} {report.calls:6} {least:6} {1.05 * least + 5:6.0f} {per_thousand:16.1f} {seconds:8.2f}",
+        f"{case.name:36} {people:6} {report.calls:6} {least:6} {1.05 * least + 5:6.0f} {per_thousand:16.1f} {seconds:8.2f}",
         flush=True,
     )
 

@@ -189,6 +189,7 @@ class PreparedSlots:
         self._service = service
         self._lock = threading.Lock()
         self._free: deque[Slot] = deque()
+        self._promised: deque[Slot] = deque()
         self._ended: dict[Slot, float] = {}
 
     def fill(self, slots: Iterable[Slot]) -> None:
@@ -196,18 +197,26 @@ class PreparedSlots:
             self._free.extend(slots)
 
     def available(self) -> int:
-        """How many calls may start now."""
+        """How many more calls may be promised a slot now."""
         with self._lock:
             self._forget_overdue()
             return len(self._free)
+
+    def promise(self, n: int) -> int:
+        """Set up to ``n`` slots aside for calls that are about to be handed to the pool. How many there were."""
+        with self._lock:
+            self._forget_overdue()
+            promised = min(n, len(self._free))
+            self._promised.extend(self._free.popleft() for _ in range(promised))
+            return promised
 
     def acquire(self) -> object:
         """Raises ``ServiceError`` (WAIT) where none is left."""
         with self._lock:
             self._forget_overdue()
-            if not self._free:
+            if not self._promised and not self._free:
                 raise no_slot(self._service, None)
-            return self._free.popleft()
+            return self._promised.popleft() if self._promised else self._free.popleft()
 
     def release(self, slot: object) -> None:
         with self._lock:
@@ -228,15 +237,17 @@ class PreparedSlots:
     def drain(self) -> list[Slot]:
         """Take back what was not used."""
         with self._lock:
-            unused = list(self._free)
+            unused = [*self._promised, *self._free]
+            self._promised.clear()
             self._free.clear()
             return unused
 
     def _forget_overdue(self) -> None:
         # Their rows come free by themselves, so a request now could be one too many.
         now = time.monotonic()
-        while self._free and self._free[0].until < now:
-            self._free.popleft()
+        for slots in (self._promised, self._free):
+            while slots and slots[0].until < now:
+                slots.popleft()
 
 
 def no_slot(service: str, seconds: float | None) -> ServiceError:

@@ -66,7 +66,7 @@ class Slots(Protocol):
     """The rate's slots of this connection's credential, as the draining thread sees them."""
 
     def ready(self, wanted: int) -> int:
-        """How many calls may start now, of ``wanted``."""
+        """How many calls may start now, of ``wanted``; each of them must then be made."""
 
     def seconds_to_next(self) -> float:
         """Until one more may start."""
@@ -211,7 +211,7 @@ class Delivery:
         if not self.time_left.may_start_call():
             out.stop = Stop(WaitReason.NONE)
             return
-        for _ in range(min(room, self.slots.ready(min(room, len(pending))), len(pending))):
+        for _ in range(self.slots.ready(min(room, len(pending)))):
             job = pending.popleft()
             out.calls += 1
             out.items += len(job.call.items)

@@ -6,9 +6,9 @@ import time
 
 from mktg_integration.rates import PreparedSlots, SharedSlots
 
-GRAB = 16
+GRAB = 50
 """Slots that are taken at once, so that a statement serves several calls."""
-GIVE_BACK = 16
+GIVE_BACK = 50
 
 
 class Unpaced:
@@ -33,7 +33,7 @@ class Paced:
         self._none_before = 0.0
 
     def ready(self, wanted: int) -> int:
-        """Slots at hand, up to ``wanted``."""
+        """How many calls may start now, up to ``wanted``; their slots are set aside for them."""
         if self._prepared.available() < wanted and time.monotonic() >= self._none_before:
             self._give_back()
             asked = max(GRAB, wanted) - self._prepared.available()
@@ -43,7 +43,7 @@ class Paced:
                 self._none_before = time.monotonic() + min(self._shared.next_free(), 0.25)
         elif self._prepared.waiting() >= GIVE_BACK:
             self._give_back()
-        return min(wanted, self._prepared.available())
+        return self._prepared.promise(wanted)
 
     def seconds_to_next(self) -> float:
         """Until a slot is free; 0 where one is at hand."""
