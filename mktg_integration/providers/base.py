@@ -74,6 +74,8 @@ class Snapshot:
     tags: frozenset[str] = frozenset()
     consent: ConsentStatus = ConsentStatus.UNKNOWN
     evidence: str = ""
+    labels: Mapping[str, str] = field(default_factory=dict, compare=False)
+    """How the site writes tags and keys of ``values``, where the normal form loses it: for creating them there."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -1,0 +1,86 @@
+"""Kit as the engines see it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import ClassVar
+
+from mktg_integration.http import RateLimiter, TokenSource
+from mktg_integration.profile import Profile
+from mktg_integration.providers.base import (
+    Account,
+    Answer,
+    Call,
+    Capability,
+    Catalogue,
+    Page,
+    Person,
+    Plan,
+    Provider,
+    Snapshot,
+    Verb,
+)
+from mktg_integration.providers.kit import normal, options, pull, push
+from mktg_integration.providers.kit import plan as planning
+from mktg_integration.providers.kit.client import DEFAULT_BASE_URL, KitClient
+from mktg_integration.providers.kit.client.base import MAX_SYNCHRONOUS
+from mktg_integration.providers.kit.client.client import REQUESTS_BY_KEY, REQUESTS_BY_OAUTH, WINDOW_SECONDS
+from mktg_integration.providers.kit.options import KitOptions
+
+
+class KitProvider(Provider[KitClient, KitOptions]):
+    """Kit (formerly ConvertKit), API v4."""
+
+    name: ClassVar[str] = "kit"
+    label: ClassVar[str] = "Kit"
+    default_base_url: ClassVar[str] = DEFAULT_BASE_URL
+    credential_names: ClassVar[tuple[str, ...]] = options.CREDENTIAL_NAMES
+    option_names: ClassVar[tuple[str, ...]] = options.OPTION_NAMES
+    verbs: ClassVar[frozenset[Verb]] = frozenset(
+        {Verb.SYNC, Verb.TAG, Verb.UNTAG, Verb.SUBSCRIBE, Verb.UNSUBSCRIBE, Verb.FORGET}
+    )
+    people_per_call: ClassVar[int] = MAX_SYNCHRONOUS
+    introduces: ClassVar[bool] = True
+
+    def check_credentials(self, credentials: Mapping[str, str]) -> None:
+        options.check_credentials(credentials)
+
+    def options(self, account: Account) -> KitOptions:
+        return options.parse_options(account)
+
+    def client(self, account: Account, *, limiter: RateLimiter, tokens: TokenSource | None = None) -> KitClient:
+        is_oauth = tokens is not None or options.is_oauth(account.credentials)
+        return KitClient(
+            api_key="" if is_oauth else account.credentials.get(options.API_KEY, ""),
+            access_token=account.credentials.get(options.ACCESS_TOKEN, "") if tokens is None else "",
+            tokens=tokens,
+            base_url=account.base_url or DEFAULT_BASE_URL,
+            limiter=limiter,
+        )
+
+    def rate_slots(self, account: Account) -> tuple[int, float] | None:
+        is_oauth = options.is_oauth(account.credentials)
+        return (REQUESTS_BY_OAUTH if is_oauth else REQUESTS_BY_KEY, WINDOW_SECONDS)
+
+    def snapshot(self, profile: Profile, *, user_id: str, options: KitOptions) -> Snapshot:
+        return normal.snapshot(profile)
+
+    def plan(self, people: Sequence[Person], catalogue: Catalogue, options: KitOptions) -> Plan:
+        return planning.plan(people, catalogue, options)
+
+    def execute(self, call: Call, client: KitClient) -> Answer:
+        return push.execute(call, client)
+
+    def read(self, stream: str, cursor: str | None, client: KitClient) -> Page:
+        return pull.read(stream, cursor, client)
+
+    def normal_tag(self, name: str) -> str:
+        return normal.normal_tag(name)
+
+    def capabilities(self) -> tuple[Capability, ...]:
+        notes = {
+            Verb.SUBSCRIBE: "a new subscriber only: who is inactive or opted out comes back by a form's confirmation",
+            Verb.FORGET: "unsubscribes and takes our tags away; a person deletes the subscriber in Kit's own pages",
+            Verb.TRACK: "Kit takes no events",
+        }
+        return tuple(Capability(name=verb, supported=verb in self.verbs, note=notes.get(verb, "")) for verb in Verb)
