@@ -1,0 +1,10 @@
+from __future__ import annotations
+
+import pytest
+
+from mktg_integration.providers.convertloop import ConvertLoopProvider
+
+
+@pytest.fixture(scope="session")
+def provider() -> ConvertLoopProvider:
+    return ConvertLoopProvider()
