@@ -10,8 +10,9 @@ import pytest
 from cryptography.fernet import Fernet
 from django.conf import settings as django_settings
 from django.core.checks import CheckMessage, run_checks
+from django.db.backends.sqlite3.base import DatabaseWrapper
 
-from mktg_integration.checks import TAG
+from mktg_integration.checks import TAG, database
 from tests.ground.conftest import PAPER
 from tests.ground.paper import Book
 
@@ -19,6 +20,20 @@ from tests.ground.paper import Book
 def found() -> dict[str, CheckMessage]:
     """All messages of this package, by id without the prefix."""
     return {str(message.id).removeprefix("mktg_integration."): message for message in run_checks(tags=[TAG])}
+
+
+GOOD_SQLITE = {"transaction_mode": "IMMEDIATE", "timeout": 20, "init_command": "PRAGMA journal_mode=WAL"}
+
+
+def use_sqlite(monkeypatch: pytest.MonkeyPatch, name: str, options: dict[str, Any]) -> None:
+    wrapper = DatabaseWrapper({"NAME": name, "OPTIONS": options}, alias="default")
+    monkeypatch.setattr(database, "connections", {"default": wrapper})
+
+
+@pytest.fixture(autouse=True)
+def good_database(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever database these tests run on."""
+    use_sqlite(monkeypatch, "site.sqlite3", GOOD_SQLITE)
 
 
 def test_the_settings_of_these_tests_are_good(book: Book, marketing: Any) -> None:
@@ -294,18 +309,13 @@ def test_another_engine_needs_no_cluster(settings: Any, marketing: Any) -> None:
     [
         ({}, ["transaction_mode", "timeout", "journal_mode=WAL"]),
         ({"transaction_mode": "IMMEDIATE", "timeout": 5}, ["timeout", "journal_mode=WAL"]),
-        ({"transaction_mode": "IMMEDIATE", "timeout": 20, "init_command": "PRAGMA journal_mode=WAL"}, []),
+        ({**GOOD_SQLITE, "transaction_mode": "EXCLUSIVE"}, []),
     ],
 )
 def test_w003_sqlite_that_locks_visitors_out(
     monkeypatch: pytest.MonkeyPatch, options: dict[str, Any], missing: list[str]
 ) -> None:
-    from django.db.backends.sqlite3.base import DatabaseWrapper
-
-    from mktg_integration.checks import database
-
-    sqlite = DatabaseWrapper({"NAME": "site.sqlite3", "OPTIONS": options}, alias="default")
-    monkeypatch.setattr(database, "connections", {"default": sqlite})
+    use_sqlite(monkeypatch, "site.sqlite3", options)
 
     messages = found()
 
@@ -315,11 +325,6 @@ def test_w003_sqlite_that_locks_visitors_out(
 
 
 def test_w003_says_nothing_of_a_database_in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    from django.db.backends.sqlite3.base import DatabaseWrapper
-
-    from mktg_integration.checks import database
-
-    memory = DatabaseWrapper({"NAME": ":memory:", "OPTIONS": {}}, alias="default")
-    monkeypatch.setattr(database, "connections", {"default": memory})
+    use_sqlite(monkeypatch, ":memory:", {})
 
     assert found() == {}
