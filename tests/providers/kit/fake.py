@@ -21,7 +21,7 @@ from mktg_integration.records import ContactRecord
 LAST_PAGE = schemas.Pagination(has_previous_page=False, has_next_page=False)
 T = TypeVar("T")
 PROVIDER = KitProvider()
-MAX_ROUNDS = 6
+MAX_ROUNDS = 8
 
 
 def refused(status: int, *messages: str) -> ServiceError:

@@ -56,7 +56,7 @@ def kit() -> FakeKit:
     ],
 )
 def test_a_new_person_is_one_call(
-    consent: ConsentStatus, fields: dict[str, str], is_oauth: bool, log: list[str], state: str | None
+    consent: ConsentStatus, fields: dict[str, Any], is_oauth: bool, log: list[str], state: str | None
 ) -> None:
     kit = FakeKit(is_oauth=is_oauth, fields={"city": "City"})
     settle([person(snapshot(consent, **fields))], kit)

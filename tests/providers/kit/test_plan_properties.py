@@ -46,6 +46,7 @@ def situations(draw: st.DrawFn) -> tuple[FakeKit, list[Person], KitOptions]:
             fields={name: draw(TEXT) for name in kit.fields},
             tags=draw(st.sets(st.sampled_from(sorted(kit.tags)))) if kit.tags else set(),
         )
+    account_tags = {name.lower() for name in kit.tags.values()}
     people = []
     for number, email in enumerate(draw(st.lists(st.sampled_from(EMAILS), unique=True))):
         intent = draw(st.sampled_from([Intent.SYNC] * 4 + [Intent.WITHDRAW, Intent.LEAVE, Intent.FORGET]))
@@ -65,7 +66,7 @@ def situations(draw: st.DrawFn) -> tuple[FakeKit, list[Person], KitOptions]:
                 explicit=draw(st.booleans()),
                 sent=sent,
                 owned_tags=sent.tags & tags if sent is not None else frozenset(),
-                drop_tags=draw(TAG_SETS),
+                drop_tags=frozenset(draw(TAG_SETS) & account_tags),
                 known=kit.record(stored) if is_known and stored is not None else None,
                 known_tags=frozenset(tags) if is_known and draw(st.booleans()) else None,
             )
@@ -75,19 +76,21 @@ def situations(draw: st.DrawFn) -> tuple[FakeKit, list[Person], KitOptions]:
 
 
 @given(situations())
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=150, deadline=None)
 def test_every_plan_settles_and_then_sends_nothing(situation: tuple[FakeKit, list[Person], KitOptions]) -> None:
     kit, people, options = situation
     settled = settle(people, kit, options=options)
     assert not settled.failed
     assert not settled.rejected
+    # Only a taken address, met late, with a contact that has to be unsubscribed after it, takes longer.
+    assert settled.rounds <= (8 if settled.notes else 6)
     again = PROVIDER.plan(list(settled.people.values()), settled.catalogue, options)
     assert again.calls == ()
     assert {verdict.kind for verdict in settled.verdicts.values()} <= {VerdictKind.NEEDS_PERSON}
 
 
 @given(situations())
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=150, deadline=None)
 def test_nobody_is_brought_back_and_nothing_of_others_is_touched(
     situation: tuple[FakeKit, list[Person], KitOptions],
 ) -> None:
@@ -111,7 +114,7 @@ def test_nobody_is_brought_back_and_nothing_of_others_is_touched(
 
 
 @given(situations())
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_only_our_tags_are_taken_away(situation: tuple[FakeKit, list[Person], KitOptions]) -> None:
     kit, people, options = situation
     before = copy.deepcopy(kit)
@@ -123,7 +126,7 @@ def test_only_our_tags_are_taken_away(situation: tuple[FakeKit, list[Person], Ki
 
 
 @given(situations())
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_a_plan_changes_nothing_that_it_was_given(situation: tuple[FakeKit, list[Person], KitOptions]) -> None:
     kit, people, options = situation
     plan = PROVIDER.plan(people, kit.catalogue(), options)
@@ -155,7 +158,7 @@ def newcomers(number: int, *, tags: int, with_fields: int) -> list[Person]:
 
 
 @given(number=st.integers(1, 450), tags=st.integers(0, 3), share=st.sampled_from([0, 0.1, 0.5, 1]))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_the_least_calls_by_oauth(number: int, tags: int, share: float) -> None:
     kit = FakeKit(is_oauth=True)
     with_fields = int(number * share)

@@ -17,9 +17,16 @@ from mktg_integration.http import (
     StaticToken,
     TokenSource,
 )
+from mktg_integration.providers.kit.client.account import Accounts
+from mktg_integration.providers.kit.client.broadcasts import Broadcasts
 from mktg_integration.providers.kit.client.custom_fields import CustomFields
+from mktg_integration.providers.kit.client.lists import Lists
+from mktg_integration.providers.kit.client.members import Members
+from mktg_integration.providers.kit.client.newer import Newer
+from mktg_integration.providers.kit.client.purchases import Purchases
 from mktg_integration.providers.kit.client.subscribers import Subscribers
 from mktg_integration.providers.kit.client.tags import Tags
+from mktg_integration.providers.kit.client.webhooks import Webhooks
 
 SERVICE = "kit"
 DEFAULT_BASE_URL = "https://api.kit.com"
@@ -30,8 +37,8 @@ REQUESTS_BY_KEY = 120
 REQUESTS_BY_OAUTH = 600
 
 
-class KitClient(Subscribers, Tags, CustomFields):
-    """Every endpoint of Kit's v4 document, typed.
+class KitClient(Accounts, Broadcasts, CustomFields, Subscribers, Tags, Lists, Members, Purchases, Webhooks, Newer):
+    """Every endpoint of Kit's v4 document, typed (tokens: ``KitOAuth``), and newer ones, each said to be so.
 
     Give ``api_key``, or ``access_token``, or ``tokens`` (a source that can refresh). What is under ``/v4/bulk/`` and
     purchases need OAuth (a token). Without ``limiter`` the documented rate is kept within this process.
