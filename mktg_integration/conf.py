@@ -34,7 +34,7 @@ DEFAULTS: dict[str, Any] = {
     "PUSH": True,
     # Seconds.
     "WAKE_SECONDS": 0.5,
-    "LINGER_SECONDS": 2.0,
+    "LINGER_SECONDS": 1.5,
     "DRAIN_SECONDS": 45.0,
     "LEASE_SECONDS": 90.0,
     "CALL_SECONDS": 30.0,

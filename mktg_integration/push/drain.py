@@ -109,7 +109,7 @@ def drain(connection_id: int, *, seconds: float | None = None, foreground: bool 
         finally:
             lease.release()
         # A wake-up that found us at work went away; so we look once more after giving the lease back.
-        if report.waiting or time.monotonic() >= ends_at or not wake.is_asked(connection_id):
+        if report.waiting or time.monotonic() >= ends_at or not wake.is_overdue(connection_id):
             break
     if report.next_in is not None and not foreground:
         background.enqueue(TASK, connection_id, delay=report.next_in)
@@ -156,13 +156,14 @@ class _Drain:
         self.foreground = foreground
         self.started_at = timezone.now()
         self.cleared_at = 0.0
+        self.was_asked = False
         self.in_hand = False
         """Whether claimed rows may not be settled yet."""
 
     def run(self) -> None:
         claimed_before = self.report.claimed
         self.cleared_at = time.monotonic()
-        wake.clear(self.connection.pk)
+        self.was_asked = wake.clear(self.connection.pk)
         try:
             self._open_and_send()
         except Stop as stop:
@@ -201,10 +202,13 @@ class _Drain:
 
     def _send_all(self, delivery: Delivery) -> None:
         introduced = False
+        batches = delivery.driver.people_per_call > 1
+        if batches:
+            self._wait_for_the_last_save()
         while self.time_left.may_start_call():
             rows = claims.claim(self.lease, settings.CLAIM_SIZE)
             if not rows:
-                if self._linger():
+                if self._wait_for_the_last_save():
                     continue
                 return
             self.in_hand = True
@@ -215,12 +219,18 @@ class _Drain:
             self._send(delivery, rows)
             self.in_hand = False
             self._look_well()
+            if batches and len(rows) < settings.CLAIM_SIZE and not self.foreground:
+                # What was marked meanwhile has a wake-up of its own, and makes a fuller batch with what follows it.
+                return
         raise Stop(WaitReason.NONE)
 
-    def _linger(self) -> bool:
-        """Whether to look once more: a save just after the flag was cleared may not have woken anybody."""
+    def _wait_for_the_last_save(self) -> bool:
+        """Whether it waited: a save whose process had looked just before we cleared the flag wakes nobody.
+
+        From ``WAKE_SECONDS`` after the clearing on, every save has been seen or wakes a drain of its own.
+        """
         left = self.cleared_at + settings.WAKE_SECONDS - time.monotonic()
-        if left <= 0 or self.foreground:
+        if left <= 0 or self.foreground or not self.was_asked:
             return False
         time.sleep(left)
         return True

@@ -60,16 +60,19 @@ def wake(*, urgent: bool = False) -> int:
     return len(due)
 
 
-def clear(connection_id: int) -> None:
-    """Forget that a drain was asked for: later saves ask anew. The drain does this before it claims."""
-    ConnectionState.objects.using(_alias()).filter(connection_id=connection_id).exclude(woken_at=None).update(
-        woken_at=None
-    )
+def clear(connection_id: int) -> bool:
+    """Forget that a drain was asked for: later saves ask anew. The drain does this before it claims.
+
+    Whether one was asked for.
+    """
+    asked = ConnectionState.objects.using(_alias()).filter(connection_id=connection_id).exclude(woken_at=None)
+    return bool(asked.update(woken_at=None))
 
 
-def is_asked(connection_id: int) -> bool:
-    """Whether somebody asked for a drain since the last ``clear``."""
-    asked = ConnectionState.objects.using(_alias()).filter(connection_id=connection_id, woken_at__isnull=False)
+def is_overdue(connection_id: int) -> bool:
+    """Whether a drain was asked for since the last ``clear`` whose task may have come by now, and gone."""
+    now = timezone.now()
+    asked = ConnectionState.objects.using(_alias()).filter(connection_id=connection_id, woken_at__lte=now)
     return asked.exists()
 
 

@@ -37,10 +37,18 @@ def test_looking_in_vain_costs_one_statement(kit: Connection, queue: Queue, djan
 
 def test_a_drain_that_has_begun_is_woken_anew(kit: Connection, queue: Queue) -> None:
     wake.wake()
-    assert wake.is_asked(kit.pk)
-    wake.clear(kit.pk)
-    assert not wake.is_asked(kit.pk)
+    assert wake.clear(kit.pk)
+    assert not wake.clear(kit.pk)
     assert wake.wake() == 1
+
+
+def test_a_wake_up_is_overdue_once_its_task_may_have_come(kit: Connection, queue: Queue) -> None:
+    wake.wake()
+    assert not wake.is_overdue(kit.pk)
+    woken_at(kit, seconds=1)
+    assert wake.is_overdue(kit.pk)
+    wake.clear(kit.pk)
+    assert not wake.is_overdue(kit.pk)
 
 
 def test_a_wake_up_that_crashed_expires(kit: Connection, queue: Queue) -> None:
@@ -117,7 +125,7 @@ def test_a_broken_queue_harms_no_save_and_tells_no_secret(
     assert "could not be woken (BrokerError)" in caplog.text
     assert "password" not in caplog.text
     assert "example.com" not in caplog.text
-    assert not wake.is_asked(kit.pk), "the next save must try again"
+    assert not wake.is_overdue(kit.pk), "the next save must try again"
 
 
 def test_a_broken_database_harms_no_save(
