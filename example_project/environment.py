@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import os
 import secrets
+import tempfile
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
@@ -126,15 +128,11 @@ def local_secrets(path: Path) -> dict[str, str]:
     """
     if not path.exists():
         made = {"SECRET_KEY": secrets.token_urlsafe(50), "ENCRYPTION_KEY": Fernet.generate_key().decode()}
-        draft = path.with_name(f"{path.name}.{os.getpid()}")
-        draft.touch(mode=0o600)
-        draft.write_text(json.dumps(made))
-        try:
+        with tempfile.NamedTemporaryFile("w", dir=path.parent) as draft:
+            draft.write(json.dumps(made))
+            draft.flush()
             # Site and cluster may start together: the first one's file stays, and both read it.
-            os.link(draft, path)
-        except FileExistsError:
-            pass
-        finally:
-            draft.unlink()
+            with suppress(FileExistsError):
+                os.link(draft.name, path)
     kept: dict[str, str] = json.loads(path.read_text())
     return kept
