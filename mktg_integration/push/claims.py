@@ -126,15 +126,17 @@ def _claim(lease: Lease, limit: int, using: str) -> list[OutboxRow]:
         f"AND EXISTS ({holds}) ORDER BY lane, due_at, {key} LIMIT {int(limit)} {sql.for_update(connection)}"
     )
     parameters: list[Any] = [lease.connection_id, lease.token, lease.connection_id, lease.token]
-    take = f"UPDATE {outbox} SET claim_token = %s, claimed_version = version WHERE {key}"
+    sets = "claim_token = %s, claimed_version = version"
     rows = OutboxRow.objects.using(using)
     if connection.vendor != "mysql":
         chosen = f"WITH due AS MATERIALIZED (SELECT {key} {due}) SELECT {key} FROM due"
-        return list(rows.raw(f"{take} IN ({chosen}) RETURNING *", [lease.token, *parameters]))
+        take = f"UPDATE {outbox} SET {sets} WHERE {key} IN ({chosen}) RETURNING *"
+        return list(rows.raw(take, [lease.token, *parameters]))
     with transaction.atomic(using=using, savepoint=False), connection.cursor() as cursor:
         found = list(rows.raw(f"SELECT * {due}", parameters))
         if found:
-            cursor.execute(f"{take} IN ({_marks(found)})", [lease.token, *(row.key for row in found)])
+            keys = [row.key for row in found]
+            cursor.execute(_by_key(using, sets, keys), [lease.token, *keys])
     for row in found:
         row.claim_token, row.claimed_version = lease.token, row.version
     return found
@@ -145,7 +147,7 @@ def _claim(lease: Lease, limit: int, using: str) -> list[OutboxRow]:
 
 def settle(lease: Lease, keys: Collection[str]) -> int:
     """These rows were sent: they go, or are due again where they were marked anew meanwhile. The number gone."""
-    gone = _on_claimed(lease, keys, "DELETE FROM {outbox}", unchanged=True)
+    gone = _on_claimed(lease, keys, None, unchanged=True)
     if lease.may_have_dead is None:
         lease.may_have_dead = DeadRow.objects.using(_alias()).filter(connection_id=lease.connection_id).exists()
     if lease.may_have_dead:
@@ -163,9 +165,9 @@ def postpone(lease: Lease, rows: Sequence[OutboxRow]) -> None:
     first, most = float(settings.BACKOFF_SECONDS), float(settings.BACKOFF_SECONDS_MAX)
     seconds = f"{least}({most}, {first} * (1 << {least}(attempts, {_BACKOFF_DOUBLINGS}))) * (0.5 + {random} / 2)"
     # MySQL assigns from left to right: the attempts are read before they are counted.
-    verb = f"UPDATE {{outbox}} SET due_at = {sql.later(connection, seconds)}, attempts = attempts + 1, claim_token = ''"
+    sets = f"due_at = {sql.later(connection, seconds)}, attempts = attempts + 1, claim_token = ''"
     keys = [row.key for row in rows]
-    done = _on_claimed(lease, keys, verb)
+    done = _on_claimed(lease, keys, sets)
     _give_back_rest(lease, keys, done)
 
 
@@ -174,7 +176,7 @@ def release(lease: Lease, keys: Collection[str] | None) -> None:
     if keys is None:
         held = OutboxRow.objects.using(_alias()).filter(connection_id=lease.connection_id, claim_token=lease.token)
         keys = list(held.values_list("pk", flat=True))
-    released = _on_claimed(lease, keys, "UPDATE {outbox} SET claim_token = ''")
+    released = _on_claimed(lease, keys, "claim_token = ''")
     lease.left_over.difference_update(keys)
     if len(released) < len(keys):
         lease.left_over |= set(keys) - set(released)
@@ -190,7 +192,7 @@ def bury(lease: Lease, dead: Sequence[DeadRow]) -> int:
 
     def run() -> list[str]:
         with transaction.atomic(using=using):
-            gone = _on_claimed(lease, by_key, "DELETE FROM {outbox}", unchanged=True)
+            gone = _on_claimed(lease, by_key, None, unchanged=True)
             _write_dead([by_key[key] for key in gone], using)
         return gone
 
@@ -204,42 +206,51 @@ def _give_back_rest(lease: Lease, keys: Collection[str], done: Sequence[str]) ->
         release(lease, set(keys).difference(done))
 
 
-def _on_claimed(lease: Lease, keys: Collection[str], verb: str, *, unchanged: bool = False) -> list[str]:
-    """Do ``verb`` to those of these rows that are claimed under this lease and that nobody has locked.
-
-    ``unchanged``: only to those that have the version that was claimed. Their keys are returned.
-    """
+def _on_claimed(lease: Lease, keys: Collection[str], sets: str | None, *, unchanged: bool = False) -> list[str]:
+    """Update (``sets``) or delete (None) those of these rows that are claimed under this lease and that nobody has
+    locked; with ``unchanged`` only those that have the version that was claimed. Their keys are returned."""
     if not keys:
         return []
     using = _alias()
     connection = connections[using]
     outbox, key = connection.ops.quote_name(OutboxRow._meta.db_table), connection.ops.quote_name("key")
-    verb = verb.replace("{outbox}", outbox)
     which = "claim_token = %s" + (" AND version = claimed_version" if unchanged else "")
+    mine = f"SELECT {key} FROM {outbox} WHERE {which} AND {key} IN ({{those}}) {sql.for_update(connection)}"
     ordered = sorted(keys)
-    mine = f"SELECT {key} FROM {outbox} WHERE {key} {{among}} AND {which} {sql.for_update(connection)}"
 
     def run() -> list[str]:
         with connection.cursor() as cursor:
             if connection.vendor == "mysql":
-                return _select_then_do(cursor, using, mine, ordered, lease.token, f"{verb} WHERE {key}")
+                return _select_then_do(cursor, using, mine, [lease.token, *ordered], sets)
             elements = "jsonb_array_elements_text(%s::jsonb)" if connection.vendor == "postgresql" else "json_each(%s)"
-            those = mine.format(among=f"IN (SELECT value FROM {elements})")
-            statement = f"WITH mine AS MATERIALIZED ({those}) {verb} WHERE {key} IN (SELECT {key} FROM mine)"
-            cursor.execute(f"{statement} RETURNING {key}", [json.dumps(ordered), lease.token])
+            found = mine.format(those=f"SELECT value FROM {elements}")
+            do = f"DELETE FROM {outbox}" if sets is None else f"UPDATE {outbox} SET {sets}"
+            statement = f"WITH mine AS MATERIALIZED ({found}) {do} WHERE {key} IN (SELECT {key} FROM mine)"
+            cursor.execute(f"{statement} RETURNING {key}", [lease.token, json.dumps(ordered)])
             return [row[0] for row in cursor.fetchall()]
 
     return sql.retrying(run, using=using)
 
 
-def _select_then_do(cursor: Any, using: str, mine: str, keys: list[str], token: str, do: str) -> list[str]:
-    """For a database that neither changes a table that it selects from nor returns what it changed."""
+def _select_then_do(cursor: Any, using: str, mine: str, parameters: list[str], sets: str | None) -> list[str]:
+    """For MySQL, which neither changes a table that it selects from nor returns what it changed."""
     with transaction.atomic(using=using, savepoint=False):
-        cursor.execute(mine.format(among=f"IN ({_marks(keys)})"), [*keys, token])
+        cursor.execute(mine.format(those=_marks(parameters[1:])), parameters)
         found = [row[0] for row in cursor.fetchall()]
         if found:
-            cursor.execute(f"{do} IN ({_marks(found)})", found)
+            cursor.execute(_by_key(using, sets, found), found)
     return found
+
+
+def _by_key(using: str, sets: str | None, keys: Sequence[str]) -> str:
+    """For MySQL: the UPDATE (``sets``) or DELETE of rows by their keys, by way of the index alone.
+
+    By a scan, which MySQL prefers for a small table, it would wait for rows of others, and so deadlock with their
+    saves. An order by the key keeps it to the index; a DELETE takes no index hint.
+    """
+    outbox = connections[using].ops.quote_name(OutboxRow._meta.db_table)
+    do = f"DELETE FROM {outbox}" if sets is None else f"UPDATE {outbox} SET {sets}"
+    return f"{do} WHERE `key` IN ({_marks(keys)}) ORDER BY `key` LIMIT {len(keys)}"
 
 
 def _marks(values: Collection[Any]) -> str:

@@ -14,9 +14,9 @@ from tests.push.outbox.queue import asked
 
 
 @pytest.fixture(autouse=True)
-def never_looked() -> None:
+def never_looked(monkeypatch: pytest.MonkeyPatch) -> None:
     """As in a process that has just started: the next wake-up looks."""
-    wake.reset()
+    monkeypatch.setattr(wake, "_looked_at", {False: float("-inf"), True: float("-inf")})
 
 
 @pytest.fixture
