@@ -328,7 +328,9 @@ def test_capabilities_say_what_a_person_has_to_do(provider: ConvertLoopProvider)
 # Whatever is met
 
 TAGS = st.frozensets(st.sampled_from("abcd"))
-VALUES = st.dictionaries(st.sampled_from(["plan", "title", "last_seen_at"]), st.sampled_from([None, "x", "y", 1, True]))
+VALUES: st.SearchStrategy[dict[str, Any]] = st.dictionaries(
+    st.sampled_from(["plan", "title", "last_seen_at"]), st.sampled_from([None, "x", "y", 1, True])
+)
 
 
 @st.composite
