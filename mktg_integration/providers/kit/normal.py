@@ -50,7 +50,7 @@ def normal_tag(name: str) -> str:
 def field_key(label: str) -> str:
     """The key that Kit makes of a custom field's label ("Create a custom field"); a key stays as it is."""
     plain = unicodedata.normalize("NFKD", label.strip().lower().translate(_LETTERS))
-    return _NOT_KEY.sub("_", plain.encode("ascii", "ignore").decode()).strip("_")
+    return _NOT_KEY.sub("_", plain.encode("ascii", "ignore").decode().lower()).strip("_")
 
 
 def field_text(name: str, value: FieldValue) -> str | None:
