@@ -15,6 +15,7 @@ from typing import Any, Self
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 MANAGE = ROOT / "example_project" / "manage.py"
+STOP_SECONDS = 5
 _PR_SET_PDEATHSIG = 1
 
 
@@ -42,7 +43,7 @@ class Children:
             child.terminate()
         for child in reversed(self._running.values()):
             try:
-                child.wait(timeout=5)
+                child.wait(timeout=STOP_SECONDS)
             except subprocess.TimeoutExpired:
                 os.killpg(child.pid, signal.SIGKILL)
                 child.wait()

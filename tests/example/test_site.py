@@ -9,7 +9,10 @@ import pytest
 from tests.example.processes import run
 
 
-@pytest.mark.parametrize("mode", ["", "default"], ids=["tuned", "as-django-has-it"])
+@pytest.mark.parametrize(
+    "mode",
+    [pytest.param("", id="tuned"), pytest.param("default", id="as-django-has-it", marks=pytest.mark.slow)],
+)
 def test_the_site_under_its_own_settings(tmp_path: Path, mode: str) -> None:
     done = run(
         "-m",
