@@ -138,6 +138,8 @@ class Person:
 
     def told(self, patch: Patch, result: Result) -> Person:
         """This person after the service has taken ``patch`` and answered ``result`` (a DONE one)."""
+        if result.gone:
+            return replace(self, known=None, known_tags=None)
         sent = self.sent or Snapshot(email=self.email)
         tags = (sent.tags | patch.tags_added) - patch.tags_removed
         sent = replace(
@@ -270,6 +272,8 @@ class Result:
     ``record`` is the contact as answered. ``created``: our call made it (None: not said). ``had_tags``: which of the
     tags just added it had before (None: not said). ``tags``: all of its tags, where the call read them.
     ``barred``: a DONE that changed nothing, because the credential may not do this one thing (read, erase).
+    ``gone``: a DONE that changed nothing, because nothing is there under the id that the contact was known by; it may
+    be there under its address (deleted and imported anew), which is to be looked for before it counts as absent.
     """
 
     outcome: Outcome = Outcome.DONE
@@ -278,6 +282,7 @@ class Result:
     had_tags: frozenset[str] | None = None
     tags: frozenset[str] | None = None
     barred: bool = False
+    gone: bool = False
     code: str = ""
     reason: str = ""
 

@@ -52,7 +52,7 @@ def _upsert_one(call: Call, client: ConversionClient) -> dict[str, Result]:
         upserted = client.upsert_contact(item["contact"], **call.common)
     except ServiceError as error:
         if errors.is_contact_missing(error):
-            return {key: Result(outcome=Outcome.ABSENT)}
+            return {key: _missing(item)}
         if error.action is not Action.REJECT and error.code != errors.UPSERT_FAILED:
             raise
         return {key: _failed(item, error.code, error.messages)}
@@ -109,8 +109,15 @@ def _upserted(item: Mapping[str, JSON], contact_id: str, created: bool | None) -
     return Result(record=ContactRecord(remote_id=contact_id, email=item["email"]), created=created)
 
 
+def _missing(item: Mapping[str, JSON]) -> Result:
+    """A contact that was deleted and imported anew has another id and the same address."""
+    return Result(gone=True) if "cnvContactId" in item["contact"] else Result(outcome=Outcome.ABSENT)
+
+
 def _failed(item: Mapping[str, JSON], code: str, messages: Sequence[str]) -> Result:
     contact = item["contact"]
+    if code == errors.CONTACT_NOT_FOUND:
+        return _missing(item)
     is_renaming = "email" in contact and "cnvContactId" in contact
     if is_renaming and code not in errors.CODES and errors.may_be_taken(code, messages):
         return Result(outcome=Outcome.TAKEN)

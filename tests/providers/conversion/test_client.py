@@ -132,7 +132,6 @@ def test_an_id_in_anothers_place_disproves_all_places(provider: ConversionProvid
         (400, {"code": "upsert_failed", "message": "failed"}, Outcome.TAKEN),
         (409, {"code": "conflict", "message": "email already in use"}, Outcome.TAKEN),
         (400, {"code": "invalid_email", "message": "already malformed"}, Outcome.REJECTED),
-        (404, {"code": "contact_not_found", "message": "no contact"}, Outcome.ABSENT),
     ],
 )
 def test_a_refused_change_of_address(
@@ -141,6 +140,21 @@ def test_a_refused_change_of_address(
     responses.post(SINGLE, json={"error": error}, status=status)
     call = upsert_call(item({"cnvContactId": "k1", "email": "new@example.com"}, "k1"))
     assert provider.execute(call, client).results["0"].outcome is outcome
+
+
+@responses.activate
+@pytest.mark.parametrize("by_id", [True, False])
+def test_a_contact_that_is_missing_by_id_may_be_there_by_address(
+    provider: ConversionProvider, client: ConversionClient, by_id: bool
+) -> None:
+    error = {"code": "contact_not_found", "message": "no contact"}
+    responses.post(SINGLE, json={"error": error}, status=404)
+    responses.post(BATCH, json=batch_answer(*[{"success": False, "error": error}] * 2))
+    one = item({"cnvContactId": "k1"}, "k1") if by_id else item({"email": "a@example.com"})
+    for call in (upsert_call(one), upsert_call(one, one)):
+        result = provider.execute(call, client).results["0"]
+        assert result.gone == by_id
+        assert (result.outcome is Outcome.ABSENT) == (not by_id)
 
 
 @responses.activate

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from mktg_integration.profile import ConsentStatus
-from mktg_integration.providers.base import Catalogue, Intent, VerdictKind
+from mktg_integration.providers.base import Catalogue, Intent, Person, VerdictKind
 from mktg_integration.providers.conversion import ConversionOptions, ConversionProvider
 from mktg_integration.records import ContactStatus
 
@@ -188,6 +188,25 @@ def test_v1_an_erasure_in_the_middle_of_a_renaming_removes_both(provider: Conver
     one = person(intent=Intent.FORGET, email=NEW, sent=snapshot(OLD), known=record(new))
     settle(provider, [one], account, V1)
     assert not account.contacts
+
+
+@pytest.mark.parametrize(
+    "one",
+    [
+        person(snapshot(OLD, "refused")),
+        person(intent=Intent.LEAVE, email=OLD),
+        person(intent=Intent.FORGET, email=OLD, barred=True),
+    ],
+    ids=["refused", "leaves", "forgotten"],
+)
+def test_v2_a_contact_deleted_and_imported_anew_is_unsubscribed_all_the_same(
+    provider: ConversionProvider, account: Account, one: Person
+) -> None:
+    kept = account.add(OLD, "SUBSCRIBED")
+    del account.contacts[kept.id]
+    anew = account.add(OLD, "SUBSCRIBED")
+    settle(provider, [replace(one, known=record(kept, ContactStatus.ACTIVE), sent=snapshot(OLD))], account, V2)
+    assert anew.status == "UNSUBSCRIBED"
 
 
 def test_update_only_makes_nobody_and_says_so(provider: ConversionProvider, account: Account) -> None:
