@@ -5,6 +5,7 @@ Each writes to the site's database only, within the caller's transaction; the se
 
 from __future__ import annotations
 
+import time
 import uuid
 from collections.abc import Mapping
 from datetime import datetime
@@ -116,10 +117,19 @@ def track(
     ids = _ids(connection, Verb.TRACK)
     if ids == []:
         return
-    payload = {"name": name, "occurred_at": (occurred_at or timezone.now()).isoformat(), "data": dict(data or {})}
+    now = time.time_ns()
+    payload = {
+        "name": name,
+        "occurred_at": (occurred_at or timezone.now()).isoformat(),
+        "data": dict(data or {}),
+        # The database's clock may be too coarse to tell the order of two in a row.
+        "queued": now,
+    }
     with transaction.atomic():
         subject = _subject(person)
-        outbox.add_occurrence(Kind.EVENT, subject, key or uuid.uuid4().hex, payload, connections=ids)
+        outbox.add_occurrence(
+            Kind.EVENT, subject, key or f"{now:016x}-{uuid.uuid4().hex[:12]}", payload, connections=ids
+        )
         wake.wake_on_commit()
 
 

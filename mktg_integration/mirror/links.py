@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from django.contrib.auth import get_user_model
+from django.core.exceptions import ValidationError
 
 from mktg_integration import sql
+from mktg_integration.mirror.keys import remote_key
 from mktg_integration.models import Connection, Contact
 from mktg_integration.profile import normal_email
 
@@ -41,6 +43,31 @@ def link_all(connection: Connection | None = None) -> int:
         if len(page) < PAGE:
             return linked
         last = page[-1].pk
+
+
+def own(connection: Connection, owners: Mapping[str, str]) -> None:
+    """These contacts (by remote id) belong to these people (subjects; empty: nobody). One statement a ``PAGE``."""
+    contacts = []
+    for remote_id, subject in sorted(owners.items()):
+        contact = Contact(key=remote_key(connection.pk, remote_id), subject=subject)
+        contact.user_id = user_pk(subject)
+        contacts.append(contact)
+    if contacts:
+        sql.retrying(
+            lambda: Contact.objects.bulk_update(contacts, ["subject", "user"], batch_size=PAGE),
+            using=Contact.objects.db,
+        )
+
+
+def user_pk(subject: str) -> Any:
+    """The primary key in ``user:<pk>``, None for anybody else."""
+    kind, _, pk = subject.partition(":")
+    if kind != "user":
+        return None
+    try:
+        return get_user_model()._meta.pk.to_python(pk)
+    except ValidationError:
+        return None
 
 
 def _link(users: list[Any], connection: Connection | None) -> int:

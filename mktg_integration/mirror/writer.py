@@ -10,14 +10,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeVar
 
-from django.contrib.auth import get_user_model
-from django.core.exceptions import ValidationError
 from django.db import router
 from django.utils import timezone
 
 from mktg_integration import sql
 from mktg_integration.mirror import news, optouts
 from mktg_integration.mirror.keys import remote_key, tagging_key
+from mktg_integration.mirror.links import user_pk
 from mktg_integration.mirror.upsert import upsert
 from mktg_integration.models import Company, Connection, Contact, CustomField, Tag, Tagging
 from mktg_integration.models.mirror import Mirrored
@@ -88,8 +87,8 @@ def write(
 
     ``owners`` maps contacts' remote ids to subjects (``user:<pk>``, ``lead:<id>``). ``source`` says whence the news
     come that the public signals tell (``"pull"``, ``"inbound"``); with neither it nor ``pushed``, as when an account
-    is read for the first time, no signal is sent. A contact that has newly opted out is recorded as an opt-out, except
-    those of the remote ids ``unsubscribed_by_us``. Raises ``DatabaseError``.
+    is read for the first time, no signal is sent. A contact that has newly opted out is recorded as an opt-out, unless
+    its remote id is in ``unsubscribed_by_us``: that is no word of the person's. Raises ``DatabaseError``.
     """
     written = Written()
     context = _Context(connection, as_of, pushed, owners or {}, source or ("push" if pushed else ""))
@@ -187,7 +186,7 @@ def _contact(context: _Context, record: ContactRecord) -> _Row | None:
         "email_key": normal_email(email),
         "first_name": first_name if isinstance(first_name, str) else "",
         "subject": subject,
-        "user_id": _user_pk(subject),
+        "user_id": user_pk(subject),
         "last_pushed_at": context.as_of if context.pushed else None,
     }
 
@@ -253,35 +252,22 @@ def _digest(told: Mapping[str, Any]) -> str:
     return hashlib.blake2b(text.encode("ascii"), digest_size=16).hexdigest()
 
 
-def _user_pk(subject: str) -> Any:
-    kind, _, pk = subject.partition(":")
-    if kind != "user":
-        return None
-    try:
-        return get_user_model()._meta.pk.to_python(pk)
-    except ValidationError:
-        return None
-
-
 # Statements
 
 
 def _write_contacts(context: _Context, records: Sequence[ContactRecord], unsubscribed_by_us: frozenset[str]) -> Written:
     by_key = {remote_key(context.connection.pk, record.remote_id): record for record in records}
+    told = {key: record for key, record in by_key.items() if record.remote_id not in unsubscribed_by_us}
     before: dict[str, news.Before] = {}
     if context.pushed:
         # Few if any: only to tell an opt-out that is news from one that was known.
-        before = news.read_before(Contact, [key for key, record in by_key.items() if record.status.opted_out])
+        before = news.read_before(Contact, [key for key, record in told.items() if record.status.opted_out])
     written, fresh, read = _write_kind(context, Contact, (_contact(context, record) for record in records))
     before = before or read
-    changed = {key: by_key[key] for key in fresh}
-    theirs = [
-        record
-        for key, record in changed.items()
-        if news.opted_out(before.get(key), record) and record.remote_id not in unsubscribed_by_us
-    ]
-    if theirs:
-        optouts.record_optouts(context.connection, theirs, as_of=context.as_of)
+    changed = {key: told[key] for key in fresh if key in told}
+    opted_out = [record for key, record in changed.items() if news.opted_out(before.get(key), record)]
+    if opted_out:
+        optouts.record_optouts(context.connection, opted_out, as_of=context.as_of)
     if context.source:
         news.contacts_changed(context.connection, changed, before, context.source)
     return written

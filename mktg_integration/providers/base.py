@@ -188,6 +188,19 @@ class Person:
             barred=self.barred or result.barred,
         )
 
+    def adopted(self) -> Person:
+        """This person, found at the service just as wanted: what is already so counts as sent, and no tag is ours."""
+        if self.sent is not None or self.known is None or self.wanted is None:
+            return self
+        known, wanted = self.known, self.wanted
+        sent = Snapshot(
+            email=known.email,
+            values={key: value for key, value in wanted.values.items() if known.values.get(key) == value},
+            company={key: value for key, value in wanted.company.items() if known.company.get(key) == value},
+            tags=wanted.tags & (self.known_tags or frozenset()),
+        )
+        return replace(self, sent=sent)
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Catalogue:

@@ -15,6 +15,7 @@ import secrets
 import time
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from django.db import connections, router, transaction
@@ -169,6 +170,12 @@ def postpone(lease: Lease, rows: Sequence[OutboxRow]) -> None:
     keys = [row.key for row in rows]
     done = _on_claimed(lease, keys, sets)
     _give_back_rest(lease, keys, done)
+
+
+def defer(lease: Lease, keys: Collection[str], due_at: datetime) -> None:
+    """These rows wait behind another of the same person: due again at ``due_at``, nothing counted against them."""
+    held = OutboxRow.objects.using(_alias()).filter(pk__in=sorted(keys), claim_token=lease.token)
+    sql.retrying(lambda: held.update(due_at=due_at, claim_token=""), using=_alias())
 
 
 def release(lease: Lease, keys: Collection[str] | None) -> None:

@@ -20,6 +20,7 @@ from mktg_integration.providers.base import (
     Answer,
     Call,
     Catalogue,
+    Intent,
     Outcome,
     Patch,
     Person,
@@ -109,6 +110,10 @@ class Delivered:
     tagged: set[tuple[str, str]] = field(default_factory=set)
     unsubscribed: set[str] = field(default_factory=set)
     """Remote ids of the contacts that we unsubscribed, which is no word of theirs."""
+    adopted: set[str] = field(default_factory=set)
+    """Who was found at the service just as wanted."""
+    gone: set[str] = field(default_factory=set)
+    """Remote ids of contacts that turned out not to be there any more."""
     moved: dict[str, str] = field(default_factory=dict)
     """The remote id that a person's contact had before it was linked to another one."""
     account_tags: tuple[TagRecord, ...] = ()
@@ -179,7 +184,16 @@ class Delivery:
         else:
             out.failed |= active
         out.account_tags = tuple(self.catalogue.tags.values())
+        self._adopt(out)
         return out
+
+    @staticmethod
+    def _adopt(out: Delivered) -> None:
+        """Who was found at the service just as wanted was told nothing, and is known by it from now on."""
+        for key, person in out.people.items():
+            if person.sent is None and person.intent is Intent.SYNC and person.known and out.is_done(key):
+                out.people[key] = person.adopted()
+                out.adopted.add(key)
 
     # One round
 
@@ -268,6 +282,9 @@ class Delivery:
             now = out.people[key] = person.told(patch, result)
             self._note_contact(key, person, now, patch, out)
         elif result.outcome is Outcome.ABSENT:
+            if person.known is not None:
+                out.gone.add(person.known.remote_id)
+                out.records.pop(person.known.remote_id, None)
             out.people[key] = replace(person, known=None, known_tags=None, absent=True)
         elif result.outcome is Outcome.TAKEN:
             out.people[key] = replace(person, taken=True)
@@ -284,6 +301,7 @@ class Delivery:
         out.records[remote_id] = now.known
         if before.known is not None and before.known.remote_id != remote_id:
             out.moved[key] = before.known.remote_id
+            out.notes[key] = f"linked to the contact that already had the address; contact {out.moved[key]} is left"
         if patch.status is not None and patch.status.opted_out:
             out.unsubscribed.add(remote_id)
         out.tagged |= {(remote_id, name) for name in patch.tags_added}

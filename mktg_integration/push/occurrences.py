@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 
 from mktg_integration.exceptions import UnsupportedError
 from mktg_integration.models import Kind, OutboxRow
@@ -26,10 +27,12 @@ def deliver_occurrences(
     """
     out = Delivered(people=dict(people.people), stop=people.stop)
     queues: dict[str, deque[OutboxRow]] = {}
-    for row in sorted(rows, key=lambda row: (row.marked_at, row.key)):
+    for row in sorted(rows, key=lambda row: (row.marked_at, row.payload.get("queued", 0), row.key)):
         queues.setdefault(row.subject, deque()).append(row)
     for subject in [subject for subject in queues if subject not in people.people or not people.is_done(subject)]:
         _set_aside(queues.pop(subject), people, lease)
+    for subject, due_at in _waiting_before(queues).items():
+        claims.defer(lease, [row.key for row in queues.pop(subject)], due_at)
     while queues and out.stop is None:
         heads = {subject: queue[0] for subject, queue in queues.items()}
         calls = [_call(delivery, out, row) for row in heads.values()]
@@ -38,14 +41,32 @@ def deliver_occurrences(
         count(list(heads.values()), out)
         for subject in heads:
             queues[subject].popleft()
-            if subject in out.failed or subject in out.kept:
+            if subject in out.kept:
                 claims.release(lease, [row.key for row in queues.pop(subject)])
             elif not queues[subject]:
                 del queues[subject]
+        for subject, due_at in _waiting_before({s: queues[s] for s in out.failed if s in queues}).items():
+            claims.defer(lease, [row.key for row in queues.pop(subject)], due_at)
         # A refused event does not hold back the person's next one.
         out.rejected.clear()
     claims.release(lease, [row.key for queue in queues.values() for row in queue])
     return out
+
+
+def _waiting_before(queues: Mapping[str, Sequence[OutboxRow]]) -> dict[str, datetime]:
+    """Whose earlier occurrence is to be tried later, and when: theirs have to wait for it."""
+    if not queues:
+        return {}
+    in_hand = [row.key for queue in queues.values() for row in queue]
+    connection_id = next(iter(queues.values()))[0].connection_id
+    earlier = OutboxRow.objects.filter(
+        connection_id=connection_id, subject__in=list(queues), kind__in=(Kind.EVENT, Kind.PURCHASE)
+    ).exclude(key__in=in_hand)
+    waiting: dict[str, datetime] = {}
+    for subject, marked_at, due_at in earlier.values_list("subject", "marked_at", "due_at"):
+        if marked_at <= queues[subject][0].marked_at:
+            waiting[subject] = max(due_at, waiting.get(subject, due_at))
+    return waiting
 
 
 def _set_aside(rows: Sequence[OutboxRow], people: Delivered, lease: claims.Lease) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from django.utils import timezone
 
-from mktg_integration.mirror import upsert, writer
+from mktg_integration.mirror import links, upsert, writer
 from mktg_integration.models import Connection, Contact, DeadKind, DeadRow, OutboxRow, SyncState
 from mktg_integration.profile import normal_email
 from mktg_integration.providers.base import Intent, Person, Provider, VerdictKind
@@ -36,6 +36,19 @@ def write_mirror(connection: Connection, driver: Provider[Any, Any], out: Delive
         writer.write(connection, records, as_of=as_of, pushed=True, owners=owners, unsubscribed_by_us=out.unsubscribed)
     if out.untagged:
         writer.untag(connection, [(contact, _tag_id(tags, name)) for contact, name in sorted(out.untagged)])
+    if out.gone:
+        writer.mark_gone(connection, out.gone)
+    links.own(connection, _owners_of_untold(out))
+
+
+def _owners_of_untold(out: Delivered) -> dict[str, str]:
+    """A contact found as wanted was told nothing, and is owned all the same; one left behind is nobody's."""
+    owners = dict.fromkeys(out.moved.values(), "")
+    for key in out.adopted:
+        known = out.people[key].known
+        if known is not None:
+            owners[known.remote_id] = key
+    return owners
 
 
 def _tag_id(tags: Mapping[str, TagRecord], name: str) -> str:
@@ -52,23 +65,28 @@ def write_states(connection: Connection, batch: Batch, out: Delivered) -> None:
     ]
     if rows:
         upsert.upsert(SyncState, rows)
-    _end(connection, [person for key, person in out.people.items() if person.intent not in _STAY and out.is_done(key)])
+    gone = {key: person for key, person in out.people.items() if person.intent not in _STAY and out.is_done(key)}
+    _end(connection, gone, batch)
 
 
 _STAY = (Intent.SYNC, Intent.WITHDRAW)
 
 
-def _end(connection: Connection, gone: Sequence[Person]) -> None:
+def _end(connection: Connection, gone: Mapping[str, Person], batch: Batch) -> None:
     """People who left own nothing any more; the mirror forgets whom the service was made to forget."""
     if not gone:
         return
-    SyncState.objects.filter(key__in=[f"{connection.pk}:{person.key}" for person in gone]).delete()
-    contacts: dict[Intent, list[str]] = {person.intent: [] for person in gone}
-    for person in gone:
+    SyncState.objects.filter(key__in=[f"{connection.pk}:{key}" for key in gone]).delete()
+    left: list[str] = []
+    forgotten: list[str] = []
+    for key, person in gone.items():
+        contacts = forgotten if person.intent is Intent.FORGET else left
         if person.known is not None:
-            contacts[person.intent].append(f"{connection.pk}:{person.known.remote_id}")
-    Contact.objects.filter(key__in=contacts.get(Intent.LEAVE, [])).update(subject="", user=None)
-    Contact.objects.filter(key__in=contacts.get(Intent.FORGET, [])).delete()
+            contacts.append(f"{connection.pk}:{person.known.remote_id}")
+        if key in batch.contacts:
+            contacts.append(batch.contacts[key].key)
+    Contact.objects.filter(key__in=left).update(subject="", user=None)
+    Contact.objects.filter(key__in=forgotten).delete()
 
 
 def _state_row(connection: Connection, person: Person, note: str, now: datetime) -> dict[str, Any]:

@@ -1,0 +1,166 @@
+"""Who is who: addresses that change, are taken, swapped, shared, or come back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from mktg_integration.models import Contact, DeadRow, OutboxRow
+from mktg_integration.sandbox.server import Sandbox
+from tests.push.conftest import Connect, emails, person, send
+
+SignUp = Callable[..., Any]
+LONG_AGO = "2026-01-01T00:00:00Z"
+
+
+def with_kit_subscriber(sandbox: Sandbox, email: str, state: str) -> None:
+    world = sandbox.dump()
+    subscriber = {"id": 900, "email_address": email, "first_name": "Old", "state": state, "created_at": LONG_AGO}
+    world["kit"]["subscribers"].append(subscriber)
+    world["kit"]["last_ids"]["subscribers"] = 900
+    sandbox.load(world)
+
+
+def rename(user: Any, email: str) -> None:
+    user.email = email
+    user.save()
+
+
+@pytest.mark.parametrize("connection", ["kit", "kit_by_key"])
+def test_an_address_that_another_contact_has_is_linked_with_the_stricter_consent(
+    connection: str, connect: Connect, sign_up: SignUp, mktg_sandbox: Sandbox
+) -> None:
+    connected = connect(connection)[connection]
+    user = sign_up("ada", groups=("VIP",))
+    send(connected)
+    with_kit_subscriber(mktg_sandbox, "countess@example.com", "cancelled")
+
+    rename(user, "countess@example.com")
+    send(connected)
+
+    taken_over = person(mktg_sandbox, "kit", "countess@example.com")
+    assert (taken_over["state"], taken_over["tags"]) == ("cancelled", ["VIP"])
+    assert person(mktg_sandbox, "kit", "ada@example.com")["tags"] == []
+    assert Contact.objects.get(subject=f"user:{user.pk}").remote_id == "900"
+
+
+def test_a_lost_letter_case_is_no_change_of_address(connect: Connect, sign_up: SignUp, mktg_sandbox: Sandbox) -> None:
+    connected = connect("kit")["kit"]
+    user = sign_up("ada", plan="gold")
+    send(connected)
+
+    rename(user, "ADA@Example.com")
+
+    assert send(connected).calls == 0
+
+
+def test_two_users_with_one_address_are_reported_and_the_contact_has_one_owner(
+    connect: Connect, sign_up: SignUp, mktg_sandbox: Sandbox
+) -> None:
+    connected = connect("convertloop")["convertloop"]
+    first = sign_up("ada")
+    sign_up("twin", email="ada@example.com")
+
+    send(connected)
+
+    assert emails(mktg_sandbox, "convertloop") == ["ada@example.com"]
+    assert Contact.objects.get().subject == f"user:{first.pk}"
+    assert DeadRow.objects.get().code == "duplicate_address"
+
+
+def test_two_users_who_swap_their_addresses(connect: Connect, sign_up: SignUp, mktg_sandbox: Sandbox) -> None:
+    connected = connect("conversion")["conversion"]
+    ada, bob = sign_up("ada"), sign_up("bob")
+    send(connected)
+
+    rename(ada, "interim@example.com")
+    send(connected)
+    rename(bob, "ada@example.com")
+    rename(ada, "bob@example.com")
+    send(connected)
+    OutboxRow.objects.update(due_at=LONG_AGO)
+    send(connected)
+
+    rows = {row["email"]: row["fields"]["first_name"] for row in mktg_sandbox.people("conversion")}
+    assert rows == {"ada@example.com": "Bob", "bob@example.com": "Ada"}
+
+
+def test_a_dialect_that_cannot_rename_makes_anew_and_removes_the_old(
+    connect: Connect, sign_up: SignUp, mktg_sandbox: Sandbox
+) -> None:
+    connected = connect("conversion", options={"DIALECT": "v1"})["conversion"]
+    user = sign_up("ada")
+    send(connected)
+
+    rename(user, "countess@example.com")
+    send(connected)
+
+    assert [(row["email"], row["status"]) for row in mktg_sandbox.people("conversion")] == [
+        ("countess@example.com", "SUBSCRIBED")
+    ]
+
+
+def test_a_user_who_was_deleted_before_the_first_push_is_not_sent(
+    connect: Connect, sign_up: SignUp, mktg_sandbox: Sandbox
+) -> None:
+    connected = connect("kit")["kit"]
+    sign_up("ada").delete()
+
+    assert send(connected).done == 1
+    assert emails(mktg_sandbox, "kit") == []
+    assert not OutboxRow.objects.exists()
+
+
+def test_who_signs_up_again_owns_the_contact_again_but_is_not_resubscribed(
+    connect: Connect, sign_up: SignUp, mktg_sandbox: Sandbox
+) -> None:
+    connected = connect("kit")["kit"]
+    sign_up("ada").delete()
+    user = sign_up("ada")
+    send(connected)
+    user.delete()
+    send(connected)
+    assert person(mktg_sandbox, "kit", "ada@example.com")["state"] == "cancelled"
+
+    again = sign_up("ada")
+    send(connected)
+
+    assert Contact.objects.get().subject == f"user:{again.pk}"
+    assert person(mktg_sandbox, "kit", "ada@example.com")["state"] == "cancelled"
+
+
+def test_a_mapping_that_turns_none_takes_our_tags_and_says_no_more(
+    connect: Connect, sign_up: SignUp, mktg_sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from tests.testapp import mappings
+
+    connected = connect("kit")["kit"]
+    user = sign_up("ada", groups=("VIP",))
+    send(connected)
+    monkeypatch.setattr(mappings, "_consent", None)
+    user.email = ""
+    user.save()
+    send(connected)
+
+    row = person(mktg_sandbox, "kit", "ada@example.com")
+    assert (row["tags"], row["state"]) == ([], "active")
+    user.save()
+    assert send(connected).calls == 0
+
+
+def test_only_what_the_service_changed_is_left_alone(connect: Connect, sign_up: SignUp, mktg_sandbox: Sandbox) -> None:
+    connected = connect("kit")["kit"]
+    user = sign_up("ada", plan="gold", groups=("VIP",))
+    send(connected)
+    world = mktg_sandbox.dump()
+    world["kit"]["subscribers"][0]["first_name"] = "Lady Ada"
+    world["kit"]["taggings"] = []
+    mktg_sandbox.load(world)
+
+    user.save()
+    send(connected)
+
+    row = person(mktg_sandbox, "kit", "ada@example.com")
+    assert (row["first_name"], row["tags"]) == ("Lady Ada", [])
