@@ -36,6 +36,8 @@ def link_all(connection: Connection | None = None) -> int:
     model = get_user_model()
     linked = 0
     last: Any = None
+    if not hasattr(model, model.get_email_field_name()):
+        return 0
     while True:
         users = model._default_manager.order_by("pk").only("pk", model.get_email_field_name())
         page = list((users if last is None else users.filter(pk__gt=last))[:PAGE])
