@@ -19,6 +19,7 @@ from datetime import datetime
 from typing import Any
 
 from django.db import connections, router, transaction
+from django.utils import timezone
 
 from mktg_integration import sql
 from mktg_integration.conf import settings
@@ -174,8 +175,9 @@ def postpone(lease: Lease, rows: Sequence[OutboxRow]) -> None:
 
 def defer(lease: Lease, keys: Collection[str], due_at: datetime) -> None:
     """These rows wait behind another of the same person: due again at ``due_at``, nothing counted against them."""
-    held = OutboxRow.objects.using(_alias()).filter(pk__in=sorted(keys), claim_token=lease.token)
-    sql.retrying(lambda: held.update(due_at=due_at, claim_token=""), using=_alias())
+    seconds = (due_at - timezone.now()).total_seconds()
+    deferred = _on_claimed(lease, keys, f"due_at = {sql.later(connections[_alias()], repr(seconds))}, claim_token = ''")
+    _give_back_rest(lease, keys, deferred)
 
 
 def release(lease: Lease, keys: Collection[str] | None) -> None:

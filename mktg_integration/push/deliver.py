@@ -264,6 +264,9 @@ class Delivery:
         for key in call.items:
             result = answer.results.get(key, Result(outcome=Outcome.RETRY, code="not_answered"))
             self._fold(key, call.patches.get(key, Patch()), result, out)
+            if answer.warnings:
+                # A batch's warnings do not say whom they mean.
+                out.notes.setdefault(key, "; ".join(answer.warnings))
         return job.after(accepted=True, out=out, reject=self._reject_refused)
 
     def _learn(self, answer: Answer, out: Delivered) -> None:
@@ -280,11 +283,14 @@ class Delivery:
         if result.outcome is Outcome.DONE:
             self._same_rejections.clear()
             now = out.people[key] = person.told(patch, result)
+            if result.reason:
+                out.notes[key] = result.reason
+            if result.gone and person.known is not None:
+                self._note_gone(person.known.remote_id, out)
             self._note_contact(key, person, now, patch, out)
         elif result.outcome is Outcome.ABSENT:
             if person.known is not None:
-                out.gone.add(person.known.remote_id)
-                out.records.pop(person.known.remote_id, None)
+                self._note_gone(person.known.remote_id, out)
             out.people[key] = replace(person, known=None, known_tags=None, absent=True)
         elif result.outcome is Outcome.TAKEN:
             out.people[key] = replace(person, taken=True)
@@ -293,6 +299,11 @@ class Delivery:
         else:
             verdict = Verdict(kind=VerdictKind.REJECTED, code=result.code or "rejected", reason=result.reason)
             self._reject(out, key, Rejection(verdict=verdict))
+
+    @staticmethod
+    def _note_gone(remote_id: str, out: Delivered) -> None:
+        out.gone.add(remote_id)
+        out.records.pop(remote_id, None)
 
     def _note_contact(self, key: str, before: Person, now: Person, patch: Patch, out: Delivered) -> None:
         if now.known is None:

@@ -97,6 +97,7 @@ class _Loader:
                 optout = optout or opted_out.get(normal_email(self._last_email(subject)))
                 self._sync(subject, profile, contacts.get(subject), optout)
         read_adopted_tags(self.batch)
+        self._leave_out_dropped()
         return self.batch
 
     # Who they are
@@ -279,6 +280,23 @@ class _Loader:
             drop_tags=drop_tags,
             known=reader.to_record(contact) if contact is not None else None,
         )
+
+    def _leave_out_dropped(self) -> None:
+        """Tags that ``remove_tag()`` has taken away already are not taken away with every push."""
+        dropping = {
+            self.batch.contacts[subject].key: subject
+            for subject, person in self.batch.people.items()
+            if person.drop_tags and subject in self.batch.contacts
+        }
+        if not dropping:
+            return
+        gone = Tagging.objects.filter(contact__in=list(dropping)).exclude(deleted_at=None)
+        names_gone: dict[str, set[str]] = {}
+        for contact_key, name in gone.values_list("contact_id", "tag__name_key"):
+            names_gone.setdefault(dropping[contact_key], set()).add(name)
+        for subject, names in names_gone.items():
+            person = self.batch.people[subject]
+            self.batch.people[subject] = replace(person, drop_tags=person.drop_tags - names)
 
 
 def read_adopted_tags(batch: Batch) -> None:

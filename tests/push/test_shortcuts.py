@@ -76,6 +76,9 @@ def test_tags_beside_those_of_the_mapping(connect: Connect, sign_up: SignUp, mkt
     send(connected)
     assert person(mktg_sandbox, "kit", user.email)["tags"] == []
 
+    user.save()
+    assert send(connected).calls == 0
+
 
 def test_a_tag_that_others_gave_is_taken_by_remove_tag_alone(
     connect: Connect, sign_up: SignUp, mktg_sandbox: Sandbox
