@@ -21,14 +21,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from .. import __version__
+from .core import Core
 from .errors import FaultError, WorldError
 from .wire import Request, Response
-
-if TYPE_CHECKING:
-    from .server import Sandbox
 
 PREFIX = "/_sandbox/"
 
@@ -37,7 +35,7 @@ class _BadRequestError(ValueError):
     pass
 
 
-def answer(sandbox: Sandbox, request: Request) -> Response:
+def answer(sandbox: Core, request: Request) -> Response:
     """Do what a control request says."""
     # Browsers name the origin of a cross-site write; no page of another site may drive the sandbox.
     if request.headers.get("origin", sandbox.url) != sandbox.url:
@@ -70,12 +68,12 @@ def _body(request: Request) -> Any:
         raise _BadRequestError(f"The body is not JSON: {error}") from error
 
 
-def _health(sandbox: Sandbox, request: Request) -> Any:
+def _health(sandbox: Core, request: Request) -> Any:
     urls = {"kit": sandbox.kit_url, "conversion": sandbox.conversion_url, "convertloop": sandbox.convertloop_url}
     return {"status": "ok", "version": __version__, "services": urls}
 
 
-def _log(sandbox: Sandbox, request: Request) -> Any:
+def _log(sandbox: Core, request: Request) -> Any:
     service = _one(request, "service")
     if service and service not in sandbox.services:
         raise _BadRequestError(f"service: must be one of {', '.join(sandbox.services)}")
@@ -86,15 +84,15 @@ def _log(sandbox: Sandbox, request: Request) -> Any:
     return {"entries": [entry.as_dict(body=with_bodies) for entry in entries]}
 
 
-def _stats(sandbox: Sandbox, request: Request) -> Any:
+def _stats(sandbox: Core, request: Request) -> Any:
     return sandbox.stats()
 
 
-def _world(sandbox: Sandbox, request: Request) -> Any:
+def _world(sandbox: Core, request: Request) -> Any:
     return sandbox.dump()
 
 
-def _put_world(sandbox: Sandbox, request: Request) -> Any:
+def _put_world(sandbox: Core, request: Request) -> Any:
     world = _body(request)
     if not isinstance(world, dict):
         raise _BadRequestError("A world is a JSON object with the services' names as keys.")
@@ -102,15 +100,15 @@ def _put_world(sandbox: Sandbox, request: Request) -> Any:
     return {}
 
 
-def _people(sandbox: Sandbox, request: Request) -> Any:
+def _people(sandbox: Core, request: Request) -> Any:
     return {name: sandbox.people(name) for name in sandbox.services}
 
 
-def _faults(sandbox: Sandbox, request: Request) -> Any:
+def _faults(sandbox: Core, request: Request) -> Any:
     return {"faults": sandbox.faults.list()}
 
 
-def _add_faults(sandbox: Sandbox, request: Request) -> Any:
+def _add_faults(sandbox: Core, request: Request) -> Any:
     given = _body(request)
     rules = given if isinstance(given, list) else [given]
     if not all(isinstance(rule, dict) for rule in rules):
@@ -125,7 +123,7 @@ def _add_faults(sandbox: Sandbox, request: Request) -> Any:
     return {"ids": added}
 
 
-def _remove_faults(sandbox: Sandbox, request: Request) -> Any:
+def _remove_faults(sandbox: Core, request: Request) -> Any:
     if "id" not in request.query:
         sandbox.faults.clear()
     elif not sandbox.faults.remove(_number(request, "id")):
@@ -133,7 +131,7 @@ def _remove_faults(sandbox: Sandbox, request: Request) -> Any:
     return {}
 
 
-def _happens(sandbox: Sandbox, request: Request) -> Any:
+def _happens(sandbox: Core, request: Request) -> Any:
     match _body(request):
         case {"service": str(service), "what": str(what), "email": str(email)} if service in sandbox.services:
             try:
@@ -145,12 +143,12 @@ def _happens(sandbox: Sandbox, request: Request) -> Any:
     raise _BadRequestError(f"The body is an object with service ({known}), what and email.")
 
 
-def _reset(sandbox: Sandbox, request: Request) -> Any:
+def _reset(sandbox: Core, request: Request) -> Any:
     sandbox.reset()
     return {}
 
 
-_ENDPOINTS: dict[tuple[str, str], Callable[[Sandbox, Request], Any]] = {
+_ENDPOINTS: dict[tuple[str, str], Callable[[Core, Request], Any]] = {
     ("GET", "health"): _health,
     ("GET", "log"): _log,
     ("GET", "stats"): _stats,

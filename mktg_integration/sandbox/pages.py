@@ -5,13 +5,11 @@ from __future__ import annotations
 import json
 import time
 from html import escape
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from .core import Core
 from .requestlog import Entry
 from .wire import Request, Response
-
-if TYPE_CHECKING:
-    from .server import Sandbox
 
 MAX_PEOPLE = 500
 MAX_REQUESTS = 25
@@ -41,7 +39,7 @@ td.number { font-variant-numeric: tabular-nums }
 """
 
 
-def answer(sandbox: Sandbox, request: Request) -> Response | None:
+def answer(sandbox: Core, request: Request) -> Response | None:
     """The page at a path; None where there is none."""
     if request.method not in ("GET", "HEAD"):
         return None
@@ -69,7 +67,7 @@ def _page(title: str, content: str, current: str = "") -> Response:
     return Response(200, html.encode(), "text/html; charset=utf-8", headers)
 
 
-def _overview(sandbox: Sandbox) -> str:
+def _overview(sandbox: Core) -> str:
     stats = sandbox.stats()
     rows = [
         [
@@ -86,7 +84,7 @@ def _overview(sandbox: Sandbox) -> str:
     return f"{about}{table}<h2>Latest requests</h2>{_requests(sandbox.log.latest(MAX_REQUESTS))}"
 
 
-def _service(sandbox: Sandbox, name: str) -> str:
+def _service(sandbox: Core, name: str) -> str:
     people = sandbox.people(name)
     counts = sandbox.stats()[name]
     figures = {
