@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from django.contrib.auth import get_user_model
@@ -46,3 +48,33 @@ def check_manners(sandbox: Sandbox) -> None:
     assert sandbox.undocumented() == []
     assert [entry.operation for entry in sandbox.log.entries() if entry.status == 429] == []
     assert {service: sandbox.resubscribed(service) for service in SERVICES} == dict.fromkeys(SERVICES, 0)
+
+
+def first_told(sandbox: Sandbox, service: str) -> dict[str, float]:
+    """By address, when the service answered the first request that it accepted and that named it (epoch seconds).
+
+    For a sandbox that keeps bodies.
+    """
+    told: dict[str, float] = {}
+    for entry in sandbox.log.entries(service):
+        if entry.service_status is not None and entry.service_status < 400 and entry.body is not None:
+            for address in _addresses(entry.body):
+                told.setdefault(address, entry.time + entry.seconds)
+    return told
+
+
+def _addresses(body: Any) -> Iterator[str]:
+    if isinstance(body, dict):
+        for value in body.values():
+            yield from _addresses(value)
+    elif isinstance(body, list):
+        for value in body:
+            yield from _addresses(value)
+    elif isinstance(body, str) and "@" in body:
+        yield body
+
+
+def percentile(values: Iterable[float], share: float) -> float:
+    """The least of the values that ``share`` of them do not exceed."""
+    ordered = sorted(values)
+    return ordered[max(0, math.ceil(share * len(ordered)) - 1)]

@@ -1,1 +1,1 @@
-"""Kills its own process at a chosen step, as ``kill -9`` does, once."""
+"""Kills its own process as ``kill -9`` does: at a chosen step, or at random moments of a worker's tasks."""
