@@ -1,12 +1,20 @@
 """The tables, by concern."""
 
+from mktg_integration.models.accounts import AccountSnapshot, ServiceAccount, Webhook
+from mktg_integration.models.audience import Form, FormMember, Segment, Sequence, SequenceMember
+from mktg_integration.models.commerce import Purchase, PurchaseItem
 from mktg_integration.models.connections import Connection, ConnectionSource, ConnectionState, RateSlot, WaitReason
+from mktg_integration.models.mail import Broadcast, BroadcastStats, EmailTemplate
 from mktg_integration.models.mirror import Company, Contact, CustomField, Tag, Tagging
 from mktg_integration.models.outbox import DeadKind, DeadRow, Kind, Lane, OutboxRow
 from mktg_integration.models.people import ExplicitActs, Lead, OptOut, OptOutKind, SyncState
+from mktg_integration.models.pulls import PullCheckpoint, PullPage, PullPhase, PullState
 from mktg_integration.models.runs import Run, RunKind, RunStatus
 
 __all__ = [
+    "AccountSnapshot",
+    "Broadcast",
+    "BroadcastStats",
     "Company",
     "Connection",
     "ConnectionSource",
@@ -15,19 +23,33 @@ __all__ = [
     "CustomField",
     "DeadKind",
     "DeadRow",
+    "EmailTemplate",
     "ExplicitActs",
+    "Form",
+    "FormMember",
     "Kind",
     "Lane",
     "Lead",
     "OptOut",
     "OptOutKind",
     "OutboxRow",
+    "PullCheckpoint",
+    "PullPage",
+    "PullPhase",
+    "PullState",
+    "Purchase",
+    "PurchaseItem",
     "RateSlot",
     "Run",
     "RunKind",
     "RunStatus",
+    "Segment",
+    "Sequence",
+    "SequenceMember",
+    "ServiceAccount",
     "SyncState",
     "Tag",
     "Tagging",
     "WaitReason",
+    "Webhook",
 ]

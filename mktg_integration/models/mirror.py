@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Self
+
 from django.conf import settings as django_settings
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from mktg_integration.models.connections import Connection
+from mktg_integration.models.live import LiveForeignKey
 from mktg_integration.records import ContactStatus
 
 STATUS_CHOICES = [
@@ -36,6 +39,26 @@ class Mirrored(models.Model):
         abstract = True
 
 
+class ContactQuerySet(models.QuerySet["Contact"]):
+    """``Contact.objects.active().with_tag("VIP")``."""
+
+    def present(self) -> Self:
+        """Those that are still at the service, as far as it has told."""
+        return self.filter(deleted_at=None)
+
+    def active(self) -> Self:
+        """Those that the service may mail."""
+        return self.present().filter(status=ContactStatus.ACTIVE.value)
+
+    def with_tag(self, name: str) -> Self:
+        """Those that have a tag of this name, as written or as services that ignore case compare it; each once."""
+        keys = [name.strip(), name.strip().casefold()]
+        taggings = Tagging.objects.filter(
+            contact=models.OuterRef("pk"), deleted_at=None, tag__name_key__in=keys, tag__deleted_at=None
+        )
+        return self.filter(models.Exists(taggings))
+
+
 class Contact(Mirrored):
     """A person as a service knows one (Kit: subscriber)."""
 
@@ -62,6 +85,8 @@ class Contact(Mirrored):
     tags: models.ManyToManyField[Tag, Tagging] = models.ManyToManyField(
         "Tag", through="Tagging", related_name="contacts"
     )
+
+    objects = ContactQuerySet.as_manager()
 
     class Meta:
         verbose_name = _("contact")
@@ -97,12 +122,16 @@ class Tag(Mirrored):
 
 
 class Tagging(Mirrored):
-    """A contact has a tag. The link is loose: a tagging may arrive before its contact."""
+    """A contact has a tag. The link is loose: a tagging may arrive before its contact.
 
-    contact = models.ForeignKey(
+    The row of a tag that was taken away stays, for the sake of its time; ``contact.tags`` and ``tags__name`` pass it
+    over.
+    """
+
+    contact = LiveForeignKey(
         Contact, on_delete=models.CASCADE, db_constraint=False, related_name="taggings", verbose_name=_("contact")
     )
-    tag = models.ForeignKey(
+    tag = LiveForeignKey(
         Tag, on_delete=models.CASCADE, db_constraint=False, related_name="taggings", verbose_name=_("tag")
     )
     tagged_at = models.DateTimeField(_("tagged at"), null=True)
