@@ -11,6 +11,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from enum import StrEnum
 from typing import Any, ClassVar, Generic, TypeVar
 
@@ -311,6 +312,29 @@ class Answer:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class StreamSpec:
+    """A resource that can be read page by page. Its ``name`` is the ``stream`` of ``Provider.read``.
+
+    ``record`` is the kind of record that makes up the stream; a full reading shows all of them. ``extra`` kinds come
+    with them. ``parent`` names the stream that it is read for, one list for each of that one's records:
+    ``<name>:<parent's remote id>``. ``by_date``: ``read`` takes ``since``. ``newest_first``: the list begins with what
+    is new, so what follows a page without news is known. ``lags``: a list, which lags behind writes. ``membership``:
+    who is in what, which is read in full at a pace of its own, because it takes a call for each parent.
+    ``requests``: how many requests one page takes.
+    """
+
+    name: str
+    record: type[Record]
+    extra: tuple[type[Record], ...] = ()
+    parent: str = ""
+    by_date: bool = False
+    newest_first: bool = False
+    lags: bool = True
+    membership: bool = False
+    requests: int = 1
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Page:
     """One page of a stream; ``cursor`` asks for the next one, None ends it."""
 
@@ -377,8 +401,16 @@ class Provider(ABC, Generic[C, O]):
     def execute(self, call: Call, client: C) -> Answer:
         """Make one call: one HTTP request. Raises ``ServiceError`` where it fails as a whole."""
 
-    def read(self, stream: str, cursor: str | None, client: C) -> Page:
-        """One page of ``contacts``, ``tags``, ``custom_fields`` or ``taggings:<tag id>``, with all states."""
+    def streams(self, options: O) -> tuple[StreamSpec, ...]:
+        """What can be read with these options, parents before what is read for each of them."""
+        return ()
+
+    def read(self, stream: str, cursor: str | None, client: C, since: datetime | None = None) -> Page:
+        """One page of a stream (``contacts``, ``taggings:<tag id>``), in all states.
+
+        With ``since`` (aware), of a stream that is read ``by_date``: at least what has changed since then. Raises
+        ``ServiceError``, ``MalformedAnswerError``, and ``UnsupportedError`` for a stream that it does not have.
+        """
         raise UnsupportedError(f"{self.label} has no list of {stream}")
 
     def normal_tag(self, name: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import ClassVar
 
 from mktg_integration.http import RateLimiter, TokenSource
@@ -18,6 +19,7 @@ from mktg_integration.providers.base import (
     Plan,
     Provider,
     Snapshot,
+    StreamSpec,
     Verb,
 )
 from mktg_integration.providers.kit import normal, options, pull, push
@@ -71,8 +73,11 @@ class KitProvider(Provider[KitClient, KitOptions]):
     def execute(self, call: Call, client: KitClient) -> Answer:
         return push.execute(call, client)
 
-    def read(self, stream: str, cursor: str | None, client: KitClient) -> Page:
-        return pull.read(stream, cursor, client)
+    def streams(self, options: KitOptions) -> tuple[StreamSpec, ...]:
+        return pull.streams(is_oauth=options.is_oauth)
+
+    def read(self, stream: str, cursor: str | None, client: KitClient, since: datetime | None = None) -> Page:
+        return pull.read(stream, cursor, client, since)
 
     def normal_tag(self, name: str) -> str:
         return normal.normal_tag(name)
