@@ -56,7 +56,7 @@ def confirm(request: HttpRequest, token: str) -> HttpResponse:
 @login_required
 @require_http_methods(["GET", "POST"])
 def profile(request: HttpRequest) -> HttpResponse:
-    form = ProfileForm(request.POST or None, user=User.objects.get(pk=request.user.pk))
+    form = ProfileForm(request.POST or None, user=User.objects.get(username=request.user.get_username()))
     if request.method == "POST" and form.is_valid():
         form.save()
         messages.success(request, _("Saved. The services will know in a moment."))
