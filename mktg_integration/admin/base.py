@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.contrib import admin
 from django.core.paginator import Paginator
 from django.db import models
 from django.http import HttpRequest
+from django.utils import formats, timezone
 from django.utils.functional import cached_property
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -84,6 +86,13 @@ class ByAddress(ModelAdmin):
         for name in self.search_fields:
             found |= models.Q(**{name: term})
         return queryset.filter(found), False
+
+
+def moment(value: datetime | None) -> str:
+    """A time as the visitor's language writes it, in the site's time zone."""
+    if value is None:
+        return NOTHING
+    return str(formats.localize(timezone.localtime(value) if timezone.is_aware(value) else value))
 
 
 def pretty(value: Any) -> SafeString | str:

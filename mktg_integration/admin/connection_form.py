@@ -46,7 +46,7 @@ class ConnectionForm(forms.ModelForm):  # type: ignore[type-arg]
         super().__init__(*args, **options)
         if "provider" in self.fields:
             choices = [(name, get_provider(name).label) for name in provider_names()]
-            self.fields["provider"] = forms.ChoiceField(label=_("provider"), choices=choices)
+            self.fields["provider"] = forms.ChoiceField(label=_("Provider"), choices=choices)
         for field, (_provider, name) in credential_fields().items():
             if field in self.fields:
                 continue
@@ -55,7 +55,7 @@ class ConnectionForm(forms.ModelForm):  # type: ignore[type-arg]
                 required=False,
                 # `new-password`: a browser must not fill in the visitor's own password.
                 widget=forms.PasswordInput(render_value=False, attrs={"autocomplete": "new-password"}),
-                help_text=_("Leave empty to keep what is stored."),
+                help_text=_("Leave empty to keep what is stored.") if self.instance.pk else "",
             )
 
     def clean(self) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from django.utils.translation import gettext_lazy as _
 
 from mktg_integration import connections as binding
 from mktg_integration.admin import sending
-from mktg_integration.admin.base import NOTHING, ModelAdmin
+from mktg_integration.admin.base import NOTHING, ModelAdmin, moment
 from mktg_integration.admin.connection_form import ConnectionForm, credential_fields
 from mktg_integration.exceptions import DecryptionError, MktgError
 from mktg_integration.models import Connection, ConnectionSource, ConnectionState, DeadRow, Lane, OutboxRow
@@ -110,19 +110,19 @@ class ConnectionAdmin(ModelAdmin):
         return gettext("well") if state.last_success_at else gettext("nothing sent yet")
 
     @admin.display(description=_("waits until"))
-    def waits_until(self, connection: Connection) -> Any:
+    def waits_until(self, connection: Connection) -> str:
         state = _state(connection)
-        return state.wait_until if state else None
+        return moment(state.wait_until if state else None)
 
     @admin.display(description=_("last success"))
-    def last_success(self, connection: Connection) -> Any:
+    def last_success(self, connection: Connection) -> str:
         state = _state(connection)
-        return state.last_success_at if state else None
+        return moment(state.last_success_at if state else None)
 
     @admin.display(description=_("last failure"))
-    def last_failure(self, connection: Connection) -> Any:
+    def last_failure(self, connection: Connection) -> str:
         state = _state(connection)
-        return state.last_failure_at if state else None
+        return moment(state.last_failure_at if state else None)
 
     @admin.display(description=_("in the outbox"))
     def due(self, connection: Connection) -> str:
