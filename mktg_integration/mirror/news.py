@@ -9,10 +9,10 @@ from typing import Any, Literal, NamedTuple
 from django.db import router, transaction
 from django.dispatch import Signal
 
-from mktg_integration.models import Connection, Contact, Tagging
+from mktg_integration.models import Connection, Contact, Purchase, Tagging
 from mktg_integration.models.mirror import Mirrored
 from mktg_integration.records import ContactRecord, ContactStatus
-from mktg_integration.signals import contact_subscribed, contact_unsubscribed, contact_updated
+from mktg_integration.signals import contact_subscribed, contact_unsubscribed, contact_updated, purchase_created
 
 Source = Literal["", "push", "pull", "inbound"]
 
@@ -105,6 +105,34 @@ def _tell_of_tags(connection: Connection, keys: Sequence[str], source: Source, s
                 tag=tagging.tag,
                 user=tagging.contact.user,
                 source=source,
+            )
+
+
+def purchases_created(connection: Connection, keys: Sequence[str], source: Source) -> None:
+    """Tell of these purchases by ``purchase_created`` once they are committed."""
+    if keys and purchase_created.has_listeners(Connection):
+        transaction.on_commit(lambda: _tell_of_purchases(connection, keys, source), using=router.db_for_write(Purchase))
+
+
+def _tell_of_purchases(connection: Connection, keys: Sequence[str], source: Source) -> None:
+    for page in _pages(keys):
+        purchases = list(Purchase.objects.using(router.db_for_write(Purchase)).filter(pk__in=page))
+        contacts = Contact.objects.using(router.db_for_write(Contact)).select_related("user")
+        by_email = {
+            contact.email_key: contact
+            for contact in contacts.filter(
+                connection=connection, email_key__in=[purchase.email_key for purchase in purchases], deleted_at=None
+            )
+        }
+        for purchase in purchases:
+            contact = by_email.get(purchase.email_key)
+            purchase_created.send_robust(
+                sender=Connection,
+                connection=connection,
+                contact=contact,
+                user=contact.user if contact is not None else None,
+                source=source,
+                purchase=purchase.raw,
             )
 
 

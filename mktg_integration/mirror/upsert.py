@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -29,6 +30,24 @@ _Silent = tuple[tuple[str, str | None], ...]
 _compiled: dict[tuple[str, _Model, tuple[str, ...], str, _Silent], str] = {}
 
 
+@dataclass(frozen=True)
+class Statement:
+    """Up to a page of rows, encoded: only the database's work is left."""
+
+    using: str
+    text: str
+    parameters: list[Any]
+
+    def run(self) -> None:
+        """Raises ``DatabaseError``; repeated by itself where the database gave way, outside a transaction."""
+
+        def once() -> None:
+            with connections[self.using].cursor() as cursor:
+                cursor.execute(self.text, self.parameters)
+
+        sql.retrying(once, using=self.using)
+
+
 def upsert(
     model: _Model,
     rows: Sequence[Mapping[str, Any]],
@@ -44,6 +63,19 @@ def upsert(
     values that say nothing, by column (None stands for NULL, which says nothing in any of these columns): they are
     inserted, but change no row. Raises ``ValueError`` for a primary key that its column cannot hold, ``DatabaseError``.
     """
+    for statement in prepare(model, rows, guard=guard, silent=silent):
+        statement.run()
+
+
+def prepare(
+    model: _Model,
+    rows: Sequence[Mapping[str, Any]],
+    *,
+    guard: str = "",
+    silent: Mapping[str, str | None] | None = None,
+    size: int = PAGE,
+) -> Iterator[Statement]:
+    """The statements of ``upsert``, each of up to ``size`` rows, encoded but not run."""
     if not rows:
         return
     pk = _pk(model).attname
@@ -52,27 +84,15 @@ def upsert(
     values = [_converter(connections[using], model._meta.get_field(column)) for column in columns]
     # In the order of their keys, so that two writers never wait for each other in a circle.
     unique = sorted({row[pk]: row for row in rows}.items())
-    statement, defaults = _statement(using, model, columns, guard, tuple(sorted((silent or {}).items())))
-    for start in range(0, len(unique), PAGE):
-        page = [
+    text, defaults = _statement(using, model, columns, guard, tuple(sorted((silent or {}).items())))
+    for start in range(0, len(unique), size):
+        page: list[Any] = [
             [convert(row[c]) for c, convert in zip(columns, values, strict=True)]
-            for _, row in unique[start : start + PAGE]
+            for _, row in unique[start : start + size]
         ]
-        _execute(using, statement, defaults, page)
-
-
-def _execute(using: str, statement: str, defaults: list[Any], page: list[list[Any]]) -> None:
-    connection = connections[using]
-    if connection.vendor == "postgresql":
-        parameter = _dump([{f"c{n}": value for n, value in enumerate(row)} for row in page])
-    else:
-        parameter = _dump(page)
-
-    def run() -> None:
-        with connection.cursor() as cursor:
-            cursor.execute(statement, [*defaults, parameter])
-
-    sql.retrying(run, using=using)
+        if connections[using].vendor == "postgresql":
+            page = [{f"c{n}": value for n, value in enumerate(row)} for row in page]
+        yield Statement(using, text, [*defaults, _dump(page)])
 
 
 # The statement

@@ -2,49 +2,28 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import logging
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, TypeVar
+from functools import partial
+from typing import Any
 
 from django.db import router
 from django.utils import timezone
 
 from mktg_integration import sql
-from mktg_integration.mirror import news, optouts
-from mktg_integration.mirror.keys import remote_key, tagging_key
-from mktg_integration.mirror.links import user_pk
-from mktg_integration.mirror.upsert import upsert
-from mktg_integration.models import Company, Connection, Contact, CustomField, Tag, Tagging
+from mktg_integration.mirror import confirmed, news, optouts
+from mktg_integration.mirror.keys import remote_key
+from mktg_integration.mirror.rows import EMAIL_LENGTH, KINDS, SILENT, Context, Row, tagging_row
+from mktg_integration.mirror.upsert import PAGE, Statement, upsert
+from mktg_integration.mirror.upsert import prepare as prepare_upsert
+from mktg_integration.models import Connection, Contact, Purchase, Tagging
 from mktg_integration.models.mirror import Mirrored
-from mktg_integration.profile import normal_email
-from mktg_integration.records import (
-    CompanyRecord,
-    ContactRecord,
-    ContactStatus,
-    CustomFieldRecord,
-    Record,
-    TaggingRecord,
-    TagRecord,
-)
+from mktg_integration.records import ContactRecord, Record, TaggingRecord
 from mktg_integration.signals import tag_added, tag_removed
 
 logger = logging.getLogger("mktg_integration.mirror")
-
-REMOTE_ID_LENGTH = Contact._meta.get_field("remote_id").max_length or 0
-EMAIL_LENGTH = Contact._meta.get_field("email").max_length or 0
-
-R = TypeVar("R", bound=Record)
-_Row = dict[str, Any]
-
-# What says nothing of a contact: it must not take away what is known.
-_SILENT: dict[type[Mirrored], dict[str, str | None]] = {
-    Contact: {"subject": "", "user_id": None, "last_pushed_at": None, "status": ContactStatus.UNREAD.value},
-    Tagging: {"tagged_at": None},
-}
 
 
 @dataclass
@@ -81,7 +60,8 @@ def write(
 
     An answer that is older than what a row was last told changes nothing. Without ``pushed`` the known rows are read
     first and unchanged ones skipped by their digest: two statements for each kind and ``upsert.PAGE`` records. Their
-    ``seen_at`` stays as it was, so whoever reads streams keeps the time through which a stream is confirmed.
+    ``seen_at`` stays as it was; the time through which a stream is confirmed is kept with its checkpoint, and what came
+    in (``source`` ``"inbound"``) from before that time changes nothing either.
     With ``pushed`` (answers to our own calls) it is one statement for each kind, and one more where a contact turns
     out to have opted out; ``last_pushed_at`` is set.
 
@@ -90,28 +70,91 @@ def write(
     is read for the first time, no signal is sent. A contact that has newly opted out is recorded as an opt-out, unless
     its remote id is in ``unsubscribed_by_us``: that is no word of the person's. Raises ``DatabaseError``.
     """
-    written = Written()
-    context = _Context(connection, as_of, pushed, owners or {}, source or ("push" if pushed else ""))
-    contacts = _of_kind(records, ContactRecord)
+    prepared = prepare(
+        connection,
+        records,
+        as_of=as_of,
+        pushed=pushed,
+        owners=owners,
+        source=source,
+        unsubscribed_by_us=unsubscribed_by_us,
+    )
+    prepared.record_optouts()
+    for statement in prepared.statements:
+        statement.run()
+    prepared.tell()
+    return prepared.written
+
+
+@dataclass
+class Prepared:
+    """What ``write`` is going to do. All is read, compared and encoded, so that a transaction around it is short.
+
+    In this order: ``record_optouts()``, then each of the ``statements``, then ``tell()``; opt-outs come first because
+    once its contact is written nobody would notice that one is missing.
+    """
+
+    connection: Connection
+    as_of: datetime
+    written: Written = field(default_factory=Written)
+    keys: dict[type[Mirrored], list[str]] = field(default_factory=dict)
+    """Of all rows that were told of, unchanged ones too."""
+    optouts: list[ContactRecord] = field(default_factory=list)
+    statements: list[Statement] = field(default_factory=list)
+    news: list[Callable[[], None]] = field(default_factory=list)
+
+    def record_optouts(self) -> None:
+        if self.optouts:
+            optouts.record_optouts(self.connection, self.optouts, as_of=self.as_of)
+
+    def tell(self) -> None:
+        """Have the public signals sent once this is committed."""
+        for tell in self.news:
+            tell()
+
+
+def prepare(
+    connection: Connection,
+    records: Sequence[Record],
+    *,
+    as_of: datetime,
+    pushed: bool = False,
+    owners: Mapping[str, str] | None = None,
+    source: news.Source = "",
+    unsubscribed_by_us: Collection[str] = (),
+    size: int = PAGE,
+) -> Prepared:
+    """``write`` up to its first change; ``size`` is the most rows of one statement."""
+    context = Context(connection, as_of, pushed, owners or {}, source or ("push" if pushed else ""))
+    prepared = Prepared(connection, as_of)
+    by_kind: dict[type[Record], list[Any]] = {}
+    for record in records:
+        by_kind.setdefault(type(record), []).append(record)
+    contacts: list[ContactRecord] = by_kind.pop(ContactRecord, [])
     if contacts:
-        written += _write_contacts(context, contacts, frozenset(unsubscribed_by_us))
-    for kind, model, make in _KINDS:
-        of_kind = _of_kind(records, kind)
-        if of_kind:
-            rows = (make(context, record) for record in of_kind)
-            of_model, fresh, _ = _write_kind(context, model, rows)
-            written += of_model
-            if model is Tagging and context.source and not pushed:
-                news.tags_changed(connection, fresh, context.source, tag_added)
-    if written.refused:
+        _prepare_contacts(prepared, context, contacts, frozenset(unsubscribed_by_us), size)
+    for kind in KINDS:
+        if kind in by_kind:
+            fresh, before = _prepare_kind(prepared, context, kind, by_kind[kind], size)
+            added = [key for key in fresh if key not in before or before[key].gone]
+            if context.source and not pushed:
+                _note_news(prepared, context, KINDS[kind][0], added)
+    if prepared.written.refused:
         logger.warning(
-            "%s: %d records were refused: an id is missing or longer than %d characters, or an address longer than %d",
+            "%s: %d records were refused: no column can hold them (an id or amount is missing or too long, or an "
+            "address is longer than %d characters)",
             connection.name,
-            written.refused,
-            REMOTE_ID_LENGTH,
+            prepared.written.refused,
             EMAIL_LENGTH,
         )
-    return written
+    return prepared
+
+
+def _note_news(prepared: Prepared, context: Context, model: type[Mirrored], added: list[str]) -> None:
+    if model is Tagging:
+        prepared.news.append(partial(news.tags_changed, context.connection, added, context.source, tag_added))
+    elif model is Purchase:
+        prepared.news.append(partial(news.purchases_created, context.connection, added, context.source))
 
 
 def untag(
@@ -127,13 +170,13 @@ def untag(
     bring them back: whoever reads taggings asks for ``deleted_at=None``.
     """
     moment = as_of or timezone.now()
-    context = _Context(connection, moment, True, {}, source)
+    context = Context(connection, moment, True, {}, source)
     rows = []
     for contact, tag in pairs:
-        row = _tagging(context, TaggingRecord(contact=contact, tag=tag))
+        row = tagging_row(context, TaggingRecord(contact=contact, tag=tag))
         if row is not None:
             rows.append(row | {"deleted_at": moment})
-    upsert(Tagging, rows, guard="seen_at", silent=_SILENT[Tagging])
+    upsert(Tagging, rows, guard="seen_at", silent=SILENT[Tagging])
     if source:
         news.tags_changed(connection, [row["key"] for row in rows], source, tag_removed)
 
@@ -149,144 +192,48 @@ def mark_gone(connection: Connection, remote_ids: Collection[str], *, as_of: dat
     return sql.retrying(lambda: there.update(deleted_at=moment, seen_at=moment), using=router.db_for_write(Contact))
 
 
-# Rows
-
-
-@dataclass(frozen=True)
-class _Context:
-    connection: Connection
-    as_of: datetime
-    pushed: bool
-    owners: Mapping[str, str]
-    source: news.Source
-
-
-def _of_kind(records: Iterable[Record], kind: type[R]) -> list[R]:
-    return [record for record in records if isinstance(record, kind)]
-
-
-def _contact(context: _Context, record: ContactRecord) -> _Row | None:
-    email = record.email.strip()
-    if len(email) > EMAIL_LENGTH:
-        return None
-    subject = context.owners.get(record.remote_id, "")
-    first_name = record.values.get("first_name")
-    told = {
-        "email": email,
-        "status": ContactStatus(record.status).value,
-        "values": record.values,
-        "company_values": record.company,
-        "remote_created_at": record.created_at,
-        "raw": record.raw,
-    }
-    row = _row(context, record.remote_id, told)
-    if row is None:
-        return None
-    return row | {
-        "email_key": normal_email(email),
-        "first_name": first_name if isinstance(first_name, str) else "",
-        "subject": subject,
-        "user_id": user_pk(subject),
-        "last_pushed_at": context.as_of if context.pushed else None,
-    }
-
-
-def _tag(context: _Context, record: TagRecord) -> _Row | None:
-    told = {"name": record.name, "remote_created_at": record.created_at, "raw": record.raw}
-    row = _row(context, record.remote_id, told)
-    return row and row | {"name_key": context.connection.driver.normal_tag(record.name)}
-
-
-def _tagging(context: _Context, record: TaggingRecord) -> _Row | None:
-    pk = context.connection.pk
-    row = _row(context, f"{record.contact}:{record.tag}"[:REMOTE_ID_LENGTH], {"raw": {}, "tagged_at": record.tagged_at})
-    if row is None or not _fits(record.contact) or not _fits(record.tag):
-        return None
-    return row | {
-        "key": tagging_key(pk, record.contact, record.tag),
-        "contact_id": remote_key(pk, record.contact),
-        "tag_id": remote_key(pk, record.tag),
-        "digest": "",
-    }
-
-
-def _custom_field(context: _Context, record: CustomFieldRecord) -> _Row | None:
-    told = {"field_key": record.key, "label": record.label, "raw": record.raw}
-    return _row(context, record.remote_id, told)
-
-
-def _company(context: _Context, record: CompanyRecord) -> _Row | None:
-    told = {"name": record.name, "domain": record.domain, "values": record.values, "raw": record.raw}
-    return _row(context, record.external_id, told)
-
-
-_KINDS: tuple[tuple[Any, type[Mirrored], Callable[[_Context, Any], _Row | None]], ...] = (
-    (TagRecord, Tag, _tag),
-    (CustomFieldRecord, CustomField, _custom_field),
-    (CompanyRecord, Company, _company),
-    (TaggingRecord, Tagging, _tagging),
-)
-
-
-def _fits(remote_id: str) -> bool:
-    return 0 < len(remote_id) <= REMOTE_ID_LENGTH
-
-
-def _row(context: _Context, remote_id: str, told: Mapping[str, Any]) -> _Row | None:
-    """The columns that all kinds have, and what was told; None where a column cannot hold the id."""
-    if not _fits(remote_id):
-        return None
-    return {
-        "key": remote_key(context.connection.pk, remote_id),
-        "connection_id": context.connection.pk,
-        "remote_id": remote_id,
-        "digest": _digest(told),
-        "seen_at": context.as_of,
-        "deleted_at": None,
-        **told,
-    }
-
-
-def _digest(told: Mapping[str, Any]) -> str:
-    text = json.dumps(told, sort_keys=True, separators=(",", ":"), default=str)
-    return hashlib.blake2b(text.encode("ascii"), digest_size=16).hexdigest()
-
-
-# Statements
-
-
-def _write_contacts(context: _Context, records: Sequence[ContactRecord], unsubscribed_by_us: frozenset[str]) -> Written:
+def _prepare_contacts(
+    prepared: Prepared,
+    context: Context,
+    records: Sequence[ContactRecord],
+    unsubscribed_by_us: frozenset[str],
+    size: int,
+) -> None:
     by_key = {remote_key(context.connection.pk, record.remote_id): record for record in records}
     told = {key: record for key, record in by_key.items() if record.remote_id not in unsubscribed_by_us}
     before: dict[str, news.Before] = {}
     if context.pushed:
         # Few if any: only to tell an opt-out that is news from one that was known.
         before = news.read_before(Contact, [key for key, record in told.items() if record.status.opted_out])
-    written, fresh, read = _write_kind(context, Contact, (_contact(context, record) for record in records))
+    fresh, read = _prepare_kind(prepared, context, ContactRecord, records, size)
     before = before or read
     changed = {key: told[key] for key in fresh if key in told}
-    opted_out = [record for key, record in changed.items() if news.opted_out(before.get(key), record)]
-    if opted_out:
-        optouts.record_optouts(context.connection, opted_out, as_of=context.as_of)
+    prepared.optouts = [record for key, record in changed.items() if news.opted_out(before.get(key), record)]
     if context.source:
-        news.contacts_changed(context.connection, changed, before, context.source)
-    return written
+        prepared.news.append(partial(news.contacts_changed, context.connection, changed, before, context.source))
 
 
-def _write_kind(
-    context: _Context, model: type[Mirrored], made: Iterable[_Row | None]
-) -> tuple[Written, list[str], dict[str, news.Before]]:
-    """What was written, the keys that were added or changed, and how the known rows were before."""
-    all_rows = list(made)
-    rows = {row["key"]: row for row in all_rows if row is not None}
-    refused = sum(row is None for row in all_rows)
+def _prepare_kind(
+    prepared: Prepared, context: Context, kind: type[Record], records: Sequence[Record], size: int
+) -> tuple[list[str], dict[str, news.Before]]:
+    """The keys that will be added or changed, and how the known rows were before."""
+    model, make = KINDS[kind]
+    made = [make(context, record) for record in records]
+    rows = {row["key"]: row for row in made if row is not None}
     before = {} if context.pushed else news.read_before(model, list(rows))
-    fresh = [key for key, row in rows.items() if key not in before or _is_news(before[key], row, context.as_of)]
-    upsert(model, [rows[key] for key in fresh], guard="seen_at", silent=_SILENT.get(model, {}))
+    through = confirmed.through(context.connection, model) if context.source == "inbound" else None
+    is_late = through is not None and context.as_of < through
+    fresh = [
+        key for key, row in rows.items() if not is_late and (key not in before or _is_news(before[key], row, context))
+    ]
+    prepared.keys[model] = list(rows)
+    prepared.statements += prepare_upsert(
+        model, [rows[key] for key in fresh], guard="seen_at", silent=SILENT.get(model, {}), size=size
+    )
     added = 0 if context.pushed else sum(key not in before for key in fresh)
-    written = Written(added, len(fresh) - added, len(rows) - len(fresh), refused)
-    return written, fresh, before
+    prepared.written += Written(added, len(fresh) - added, len(rows) - len(fresh), made.count(None))
+    return fresh, before
 
 
-def _is_news(before: news.Before, row: _Row, as_of: datetime) -> bool:
-    return before.seen_at <= as_of and (before.digest != row["digest"] or before.gone)
+def _is_news(before: news.Before, row: Row, context: Context) -> bool:
+    return before.seen_at <= context.as_of and (before.digest != row["digest"] or before.gone)

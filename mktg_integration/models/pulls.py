@@ -29,7 +29,6 @@ class PullPhase(models.TextChoices):
     IDLE = "", _("finished")
     READING = "reading", _("reading")
     SWEEPING = "sweeping", _("marking what is gone")
-    ASKING = "asking", _("waits for confirmation of deletions")
 
 
 class PullCheckpoint(models.Model):
@@ -50,7 +49,7 @@ class PullCheckpoint(models.Model):
     started_at = models.DateTimeField(_("started at"), null=True)
     since = models.DateTimeField(_("changes since"), null=True)
     missing = models.BigIntegerField(_("not seen"), default=0)
-    """Rows that a full reading did not see, while it asks whether they are gone."""
+    """Rows that the last full reading did not see and that are too many to be taken for gone without a person."""
     read_through = models.DateTimeField(_("read through"), null=True)
     """All changes up to then that the service's lists can tell of have been read."""
     confirmed_through = models.DateTimeField(_("confirmed through"), null=True)
@@ -58,6 +57,7 @@ class PullCheckpoint(models.Model):
     among them: an answer from before is no news."""
     finished_at = models.DateTimeField(_("finished at"), null=True)
     full_at = models.DateTimeField(_("read in full at"), null=True)
+    """When a full reading last came to its end, even if it then asked about deletions."""
 
     class Meta:
         verbose_name = _("pull checkpoint")
@@ -76,12 +76,8 @@ class PullPage(models.Model):
     reading = models.CharField(max_length=32)
     number = models.PositiveIntegerField()
     parent = models.CharField(max_length=150, blank=True)
-    asked_with = models.TextField(blank=True)
-    """The cursor that asked for this page."""
     cursor = models.TextField(blank=True)
     """What asks for the next one; empty where the list (of this parent) ends."""
-    counts = models.JSONField(default=list)
-    """Added, changed, unchanged, rejected."""
     seen = models.BinaryField(default=bytes)
     """Of a full reading: eight bytes of each row's hashed key, so that what it did not see can be told in the end."""
 
