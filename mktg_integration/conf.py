@@ -20,6 +20,8 @@ DEFAULTS: dict[str, Any] = {
     "PROFILE": "mktg_integration.profile.default_mapping",
     "ENCRYPTION_KEYS": (),
     "HASH_KEY": "",
+    # {provider: {"CLIENT_ID": …, "CLIENT_SECRET": …}}: the site's app at each service that is connected by OAuth.
+    "OAUTH": {},
     # This site's own address as the services reach it, for callbacks and webhooks.
     "PUBLIC_URL": "",
     "UNKNOWN_CONSENT": "inactive",
@@ -50,6 +52,13 @@ DEFAULTS: dict[str, Any] = {
     "MASS_SHARE": 0.05,
     "MASS_MINIMUM": 50,
     "RUNS_KEPT_DAYS": 90.0,
+    # An access token is replaced so long before its end.
+    "REFRESH_SECONDS": 600.0,
+    # Bytes.
+    "INBOUND_BYTES": 4 * 1024 * 1024,
+    # A signed delivery may be so much older or newer than this site's clock.
+    "SIGNATURE_SECONDS": 300.0,
+    "INBOX_KEPT_DAYS": 14.0,
 }
 
 CHOICES: dict[str, tuple[str, ...]] = {
@@ -64,6 +73,7 @@ class Settings:
 
     CONNECTIONS: Mapping[str, Mapping[str, Any]]
     PROFILE: str
+    OAUTH: Mapping[str, Mapping[str, Any]]
     ENCRYPTION_KEYS: tuple[str, ...]
     HASH_KEY: str
     PUBLIC_URL: str
@@ -90,6 +100,10 @@ class Settings:
     MASS_SHARE: float
     MASS_MINIMUM: int
     RUNS_KEPT_DAYS: float
+    REFRESH_SECONDS: float
+    INBOUND_BYTES: int
+    SIGNATURE_SECONDS: float
+    INBOX_KEPT_DAYS: float
 
     # Without this guard a type checker would take any name for a setting.
     if not TYPE_CHECKING:

@@ -9,9 +9,11 @@ from django.db import router, transaction
 from mktg_integration.conf import NAME, settings
 from mktg_integration.exceptions import ConfigurationError
 from mktg_integration.models import Connection, ConnectionSource, ConnectionState, WaitReason
+from mktg_integration.models.connections import site_address
 from mktg_integration.providers.base import Provider
 from mktg_integration.providers.registry import get_provider
 from mktg_integration.rates import limiter_for
+from mktg_integration.tokens import database_tokens
 
 
 class Declared(NamedTuple):
@@ -83,18 +85,12 @@ def public_url_matches(connection: Connection) -> bool:
     address the answer is False (the caller waits with ``WaitReason.COPY``) until a person confirms (``bind``). A site
     without ``PUBLIC_URL`` is not told from its copies, and always may.
     """
-    here = _site_address()
-    if not here:
-        return True
-    if not connection.bound_url:
-        Connection.objects.filter(pk=connection.pk, bound_url="").update(bound_url=here)
-        connection.refresh_from_db(fields=["bound_url"])
-    return connection.bound_url == here
+    return connection.is_of_this_site()
 
 
 def bind(connection: Connection) -> None:
     """A person confirms that the site at this ``PUBLIC_URL`` is the one that writes through ``connection``."""
-    connection.bound_url = _site_address()
+    connection.bound_url = site_address()
     connection.save(update_fields=["bound_url"])
     ConnectionState.objects.filter(connection=connection, wait_reason=WaitReason.COPY).update(
         wait_reason=WaitReason.NONE, wait_detail="", wait_until=None
@@ -104,17 +100,15 @@ def bind(connection: Connection) -> None:
 def open_client(connection: Connection) -> Opened:
     """The provider, the parsed options and a client of ``connection``, for calls outside a drain.
 
-    Each call waits for its slot of the documented rate. Raises ``ConfigurationError`` where credentials or options are
-    incomplete, ``DecryptionError`` where they cannot be read.
+    Each call waits for its slot of the documented rate, and an OAuth token that has run out is refreshed; both need the
+    database, so the client is for the calling thread, outside of transactions. Raises ``ConfigurationError`` where
+    credentials or options are incomplete, ``DecryptionError`` where they cannot be read.
     """
     driver, account = connection.driver, connection.account()
     driver.check_credentials(account.credentials)
-    client = driver.client(account, limiter=limiter_for(account, driver))
+    tokens = database_tokens(connection, driver, account)
+    client = driver.client(account, limiter=limiter_for(account, driver), tokens=tokens)
     return Opened(driver, driver.options(account), client)
-
-
-def _site_address() -> str:
-    return settings.PUBLIC_URL.strip().rstrip("/").lower()
 
 
 def _provider_name(name: str, given: Any) -> str:

@@ -19,6 +19,10 @@ class DecryptionError(MktgError):
     """A stored secret cannot be read with the keys in ``MKTG_INTEGRATION["ENCRYPTION_KEYS"]``."""
 
 
+class CopyError(MktgError):
+    """This site is not the one that the connection is bound to (``PUBLIC_URL``), so it may not act for it."""
+
+
 class ProfileError(MktgError):
     """A person's profile cannot be sent: names the field and what is wrong with it, never its value."""
 

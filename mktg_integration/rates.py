@@ -46,7 +46,7 @@ class Slot(NamedTuple):
 
 def bucket_for(account: Account, provider: Provider[Any, Any]) -> str:
     """The name under which all users of one credential share its slots: a keyed hash, which gives nothing away."""
-    told = json.dumps([provider.name, account.base_url, sorted(account.credentials.items())])
+    told = json.dumps([provider.name, account.base_url, sorted(provider.rate_credentials(account).items())])
     return hmac.new(settings.hash_key(), b"rate" + told.encode(), hashlib.sha256).hexdigest()[:40]
 
 

@@ -16,11 +16,11 @@ FLOORS = [
     {"conf", "sql", "profile", "http"},
     {"encryption", "background", "providers"},
     {"models"},
-    {"mirror", "rates", "people", "status", "pruning", "checks"},
+    {"mirror", "rates", "tokens", "people", "status", "pruning", "checks"},
     {"connections"},
     {"push", "pull", "inbound", "oauth"},
     {"shortcuts", "tasks"},
-    {"admin", "api", "management", "urls", "middleware", "templatetags", "apps"},
+    {"admin", "api", "management", "urls", "middleware", "templatetags", "apps", "testing"},
 ]
 FLOOR_OF = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
 ENGINES = {"push", "pull", "inbound", "oauth"}

@@ -4,8 +4,10 @@ from mktg_integration.models.accounts import AccountSnapshot, ServiceAccount, We
 from mktg_integration.models.audience import Form, FormMember, Segment, Sequence, SequenceMember
 from mktg_integration.models.commerce import Purchase, PurchaseItem
 from mktg_integration.models.connections import Connection, ConnectionSource, ConnectionState, RateSlot, WaitReason
+from mktg_integration.models.inbox import InboundAddress, InboxKind, InboxRow, InboxState, WebhookSubscription
 from mktg_integration.models.mail import Broadcast, BroadcastStats, EmailTemplate
 from mktg_integration.models.mirror import Company, Contact, CustomField, Tag, Tagging
+from mktg_integration.models.oauth import OAuthToken
 from mktg_integration.models.outbox import DeadKind, DeadRow, Kind, Lane, OutboxRow
 from mktg_integration.models.people import ExplicitActs, Lead, OptOut, OptOutKind, SyncState
 from mktg_integration.models.pulls import PullCheckpoint, PullPage, PullPhase, PullState
@@ -27,9 +29,14 @@ __all__ = [
     "ExplicitActs",
     "Form",
     "FormMember",
+    "InboundAddress",
+    "InboxKind",
+    "InboxRow",
+    "InboxState",
     "Kind",
     "Lane",
     "Lead",
+    "OAuthToken",
     "OptOut",
     "OptOutKind",
     "OutboxRow",
@@ -52,4 +59,5 @@ __all__ = [
     "Tagging",
     "WaitReason",
     "Webhook",
+    "WebhookSubscription",
 ]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,6 +15,7 @@ from mktg_integration.conf import settings
 from mktg_integration.exceptions import ConfigurationError
 from mktg_integration.models.fields import EncryptedJSONField
 from mktg_integration.providers.base import Account, Provider
+from mktg_integration.providers.oauth import OAuthEndpoints
 from mktg_integration.providers.registry import get_provider
 
 # Keys of a declared connection that belong to no provider.
@@ -42,6 +45,9 @@ class Connection(models.Model):
     bound_url = models.CharField(
         _("bound to"), max_length=255, blank=True, help_text=_("The public address of the site that may write.")
     )
+    account_key = models.CharField(max_length=191, null=True, unique=True, editable=False)  # noqa: DJ001 (unique)
+    """``<provider>:<account id there>`` once it is known, so that one account is one connection."""
+    account_label = models.CharField(_("account"), max_length=255, blank=True, editable=False)
     undeclared = models.BooleanField(default=False, editable=False)
     """Settings no longer declare it, which is why its pushing was switched off."""
     created_at = models.DateTimeField(_("created at"), auto_now_add=True)
@@ -74,19 +80,61 @@ class Connection(models.Model):
             raise ConfigurationError(
                 f'MKTG_INTEGRATION["CONNECTIONS"] no longer has {self.name!r}: put it back, or delete the connection'
             )
-        secrets = given if self.source == ConnectionSource.SETTINGS else self.credentials
-        credentials = {name: str(secrets[name]) for name in driver.credential_names if secrets.get(name)}
         return Account(
             name=self.name,
             base_url=str(given.get("BASE_URL") or driver.default_base_url).rstrip("/"),
-            credentials=credentials,
+            credentials=self._with_tokens(self.given_credentials(), driver.oauth),
             options={key: value for key, value in given.items() if key in driver.option_names},
         )
+
+    def given_credentials(self) -> dict[str, str]:
+        """What settings, or the people who made it, gave; tokens may have been replaced since (see ``account``)."""
+        given = self.declared if self.source == ConnectionSource.SETTINGS else self.credentials
+        return {name: str(given[name]) for name in self.driver.credential_names if given.get(name)}
+
+    def _with_tokens(self, given: dict[str, str], endpoints: OAuthEndpoints | None) -> dict[str, str]:
+        """The tokens of OAuth take the place of those given, until others than they began with are given."""
+        token = getattr(self, "oauth", None) if endpoints is not None and self.pk is not None else None
+        if endpoints is None or token is None or token.origin != oauth_origin(endpoints, given):
+            return given
+        given.pop(endpoints.access_token, None)
+        given.pop(endpoints.refresh_token, None)
+        pair = {
+            endpoints.access_token: token.pair.get("access_token", ""),
+            endpoints.refresh_token: token.pair.get("refresh_token", ""),
+        }
+        return given | {name: value for name, value in pair.items() if value}
+
+    def is_of_this_site(self) -> bool:
+        """Whether the site at this ``PUBLIC_URL`` may act for the connection: the rule for copies of a database.
+
+        The first use binds it. A site without ``PUBLIC_URL`` is not told from its copies, and always may.
+        """
+        here = site_address()
+        if not here:
+            return True
+        if not self.bound_url:
+            type(self)._default_manager.filter(pk=self.pk, bound_url="").update(bound_url=here)
+            self.refresh_from_db(fields=["bound_url"])
+        return self.bound_url == here
 
     def option(self, name: str) -> Any:
         """An engine's option (``PROFILE``, ``UNKNOWN_CONSENT``) of this connection, else the site's setting."""
         given = self.declared if self.source == ConnectionSource.SETTINGS else self.stored_options
         return given.get(name) or getattr(settings, name)
+
+
+def site_address() -> str:
+    """``PUBLIC_URL`` as it is compared; empty where it is not set."""
+    return settings.PUBLIC_URL.strip().rstrip("/").lower()
+
+
+def oauth_origin(endpoints: OAuthEndpoints, given: Mapping[str, str]) -> str:
+    """A keyed hash of the first token pair as it was given; empty where none was."""
+    pair = [given.get(endpoints.access_token, ""), given.get(endpoints.refresh_token, "")]
+    if not any(pair):
+        return ""
+    return hmac.new(settings.hash_key(), b"oauth\0" + "\0".join(pair).encode(), hashlib.sha256).hexdigest()
 
 
 class WaitReason(models.TextChoices):

@@ -18,7 +18,9 @@ from typing import Any, ClassVar, Generic, TypeVar
 from mktg_integration.exceptions import UnsupportedError
 from mktg_integration.http import RateLimiter, TokenSource
 from mktg_integration.profile import ConsentStatus, Profile
-from mktg_integration.records import ContactRecord, ContactStatus, CustomFieldRecord, Record, TagRecord
+from mktg_integration.providers.oauth import OAuthClient, OAuthEndpoints
+from mktg_integration.providers.webhooks import Webhooks
+from mktg_integration.records import CompanyRecord, ContactRecord, ContactStatus, CustomFieldRecord, Record, TagRecord
 
 JSON = Any
 
@@ -34,6 +36,14 @@ class Account:
     base_url: str
     credentials: Mapping[str, str] = field(repr=False)
     options: Mapping[str, JSON]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Identity:
+    """Which account at the service a credential opens. ``label`` is for people, such as the account's name."""
+
+    remote_id: str
+    label: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -303,11 +313,12 @@ class Result:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Answer:
-    """What one call brought back. Tags and fields are what the account was found to have or given."""
+    """What one call brought back. Tags, fields and companies are what the account was found to have or given."""
 
     results: Mapping[str, Result] = field(default_factory=dict)
     tags: Sequence[TagRecord] = ()
     fields: Sequence[CustomFieldRecord] = ()
+    companies: Sequence[CompanyRecord] = ()
     warnings: tuple[str, ...] = ()
 
 
@@ -318,9 +329,8 @@ class StreamSpec:
     ``record`` is the kind of record that makes up the stream; a full reading shows all of them. ``extra`` kinds come
     with them. ``parent`` names the stream that it is read for, one list for each of that one's records:
     ``<name>:<parent's remote id>``. ``by_date``: ``read`` takes ``since``. ``newest_first``: the list begins with what
-    is new, so what follows a page without news is known. ``lags``: a list, which lags behind writes. ``membership``:
-    who is in what, which is read in full at a pace of its own, because it takes a call for each parent.
-    ``requests``: how many requests one page takes.
+    is new, so what follows a page without news is known. ``lags``: a list, which lags behind writes. ``requests``: how
+    many requests one page takes.
     """
 
     name: str
@@ -330,7 +340,6 @@ class StreamSpec:
     by_date: bool = False
     newest_first: bool = False
     lags: bool = True
-    membership: bool = False
     requests: int = 1
 
 
@@ -372,6 +381,10 @@ class Provider(ABC, Generic[C, O]):
     """The most people that one call can carry; the drain waits a moment to fill it."""
     introduces: ClassVar[bool] = False
     """Whether contacts and tags can be listed, so that they are read before the first write."""
+    oauth: ClassVar[OAuthEndpoints | None] = None
+    """How an account is connected by OAuth, None where the service has no such way."""
+    webhooks: ClassVar[Webhooks[Any] | None] = None
+    """What the service tells by itself, None where it tells nothing."""
 
     @abstractmethod
     def check_credentials(self, credentials: Mapping[str, str]) -> None:
@@ -388,6 +401,44 @@ class Provider(ABC, Generic[C, O]):
     @abstractmethod
     def rate_slots(self, account: Account) -> tuple[int, float] | None:
         """``(requests, seconds)`` of the documented rolling window, or None where none is documented."""
+
+    def rate_credentials(self, account: Account) -> Mapping[str, str]:
+        """What of the credentials the service counts requests by. A token that is refreshed is not: its successor
+        would begin with a window of its own."""
+        return account.credentials
+
+    def identify(self, client: C) -> Identity | None:
+        """Which account the credential opens, by one call that changes nothing; None where no such call is documented.
+
+        Raises ``ServiceError`` and ``MalformedAnswerError``.
+        """
+        return None
+
+    def oauth_client(
+        self,
+        *,
+        base_url: str,
+        client_id: str,
+        client_secret: str,
+        authorize_url: str,
+        extra: Mapping[str, str],
+        deadline: float,
+        connect_timeout: float,
+    ) -> OAuthClient:
+        """The token endpoint, for the site's app. Raises ``UnsupportedError`` where ``oauth`` is None."""
+        if self.oauth is None:
+            raise UnsupportedError(f"{self.label} has no OAuth: connect it with its key")
+        return OAuthClient(
+            self.name,
+            self.oauth,
+            base_url=base_url,
+            client_id=client_id,
+            client_secret=client_secret,
+            authorize_url=authorize_url,
+            extra=extra,
+            deadline=deadline,
+            connect_timeout=connect_timeout,
+        )
 
     @abstractmethod
     def snapshot(self, profile: Profile, *, user_id: str, options: O) -> Snapshot:

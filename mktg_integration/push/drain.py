@@ -14,7 +14,7 @@ from typing import Any
 
 from django.utils import timezone
 
-from mktg_integration import background, rates
+from mktg_integration import background, rates, tokens
 from mktg_integration.conf import settings
 from mktg_integration.connections import public_url_matches
 from mktg_integration.exceptions import MktgError, ServiceError
@@ -93,7 +93,7 @@ def drain(connection_id: int, *, seconds: float | None = None, foreground: bool 
     In the ``foreground`` a person watches: waits of the connection are tried at once, rates are waited for, and
     identical rejections do not stop it. Raises nothing for what a service or a row does wrong.
     """
-    connection = Connection.objects.select_related("state").get(pk=connection_id)
+    connection = Connection.objects.select_related("state", "oauth").get(pk=connection_id)
     report = DrainReport()
     report.waiting = _not_now(connection, foreground=foreground)
     if report.waiting:
@@ -157,6 +157,7 @@ class _Drain:
         self.started_at = timezone.now()
         self.cleared_at = 0.0
         self.was_asked = False
+        self.tokens: tokens.HeldTokens | None = None
         self.in_hand = False
         """Whether claimed rows may not be settled yet."""
 
@@ -179,13 +180,32 @@ class _Drain:
             self._write_run()
 
     def _open_and_send(self) -> None:
+        """As often as a call comes back with 401 and this thread gets another token: the pool's threads cannot."""
+        while True:
+            try:
+                self._open_and_send_once()
+            except (Stop, ServiceError) as error:
+                if not self._renewed(error):
+                    raise
+                claims.release(self.lease, None)
+                self.in_hand = False
+            else:
+                return
+
+    def _renewed(self, error: Stop | ServiceError) -> bool:
+        refused = error.reason if isinstance(error, Stop) else stop_for(error).reason
+        return refused == WaitReason.RECONNECT and self.tokens is not None and self.tokens.renew()
+
+    def _open_and_send_once(self) -> None:
         driver = self.connection.driver
         account = self.connection.account()
         driver.check_credentials(account.credentials)
         options = driver.options(account)
         rate = driver.rate_slots(account)
         prepared = rates.PreparedSlots() if rate else None
-        client = driver.client(account, limiter=prepared or Unlimited())
+        if self.tokens is None:
+            self.tokens = tokens.held_tokens(self.connection, driver, account)
+        client = driver.client(account, limiter=prepared or Unlimited(), tokens=self.tokens)
         slots: pace.Paced | pace.Unpaced = pace.Unpaced()
         if rate is not None and prepared is not None:
             shared = rates.SharedSlots(rates.bucket_for(account, driver), *rate, hold_seconds=settings.CALL_SECONDS)

@@ -15,7 +15,16 @@ from django.db import connection as database
 
 from mktg_integration import encryption
 from mktg_integration.exceptions import ConfigurationError, DecryptionError
-from mktg_integration.models import Connection, DeadRow, Kind, OutboxRow
+from mktg_integration.models import (
+    Connection,
+    DeadRow,
+    InboundAddress,
+    InboxRow,
+    Kind,
+    OAuthToken,
+    OutboxRow,
+    WebhookSubscription,
+)
 
 SECRET = "kit_5ecret"
 NEW_KEY = Fernet.generate_key().decode()
@@ -130,6 +139,11 @@ def secrets(stored: Connection) -> None:
     }
     OutboxRow.objects.create(key="due", version=1, due_at="2026-11-21T00:00:00Z", **given)
     DeadRow.objects.create(key="dead", state="rejected", code="x", died_at="2026-11-21T00:00:00Z", **given)
+    OAuthToken.objects.create(connection=stored, pair={"access_token": SECRET})
+    InboundAddress.objects.create(connection=stored, secret={"token": SECRET})
+    WebhookSubscription.objects.create(key="1:signed", connection=stored, secrets={"secrets": [SECRET]})
+    now = given["marked_at"]
+    InboxRow.objects.create(key="in", connection=stored, body={"raw": SECRET}, received_at=now, due_at=now)
     OutboxRow.objects.create(key="plain", version=1, due_at="2026-11-21T00:00:00Z", **{**given, "payload": {}})
 
 
@@ -143,6 +157,10 @@ def test_all_secrets_are_rotated_to_the_newest_key(secrets: None, settings: Any,
         "mktg_integration.Connection.credentials": 1,
         "mktg_integration.OutboxRow.payload": 1,
         "mktg_integration.DeadRow.payload": 1,
+        "mktg_integration.OAuthToken.pair": 1,
+        "mktg_integration.InboundAddress.secret": 1,
+        "mktg_integration.WebhookSubscription.secrets": 1,
+        "mktg_integration.InboxRow.body": 1,
     }
     marketing(ENCRYPTION_KEYS=[NEW_KEY])
     assert Connection.objects.get().credentials == {"API_KEY": SECRET}

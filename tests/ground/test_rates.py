@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -231,6 +232,10 @@ def account(key: str, name: str = "one") -> Account:
 
 class Nothing:
     name = "nothing"
+
+    @staticmethod
+    def rate_credentials(account: Account) -> Mapping[str, str]:
+        return account.credentials
 
 
 def test_connections_with_one_credential_share_a_bucket_that_does_not_tell_it() -> None:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import ClassVar
 
+from mktg_integration.exceptions import MalformedAnswerError
 from mktg_integration.http import RateLimiter, TokenSource
 from mktg_integration.profile import Profile
 from mktg_integration.providers.base import (
@@ -14,6 +15,7 @@ from mktg_integration.providers.base import (
     Call,
     Capability,
     Catalogue,
+    Identity,
     Page,
     Person,
     Plan,
@@ -27,7 +29,10 @@ from mktg_integration.providers.kit import plan as planning
 from mktg_integration.providers.kit.client import DEFAULT_BASE_URL, KitClient
 from mktg_integration.providers.kit.client.base import MAX_SYNCHRONOUS
 from mktg_integration.providers.kit.client.client import REQUESTS_BY_KEY, REQUESTS_BY_OAUTH, WINDOW_SECONDS
+from mktg_integration.providers.kit.client.oauth import DEFAULT_AUTHORIZE_URL
 from mktg_integration.providers.kit.options import KitOptions
+from mktg_integration.providers.kit.webhooks import KitWebhooks
+from mktg_integration.providers.oauth import OAuthEndpoints
 
 
 class KitProvider(Provider[KitClient, KitOptions]):
@@ -43,6 +48,13 @@ class KitProvider(Provider[KitClient, KitOptions]):
     )
     people_per_call: ClassVar[int] = MAX_SYNCHRONOUS
     introduces: ClassVar[bool] = True
+    oauth: ClassVar[OAuthEndpoints | None] = OAuthEndpoints(
+        authorize_url=DEFAULT_AUTHORIZE_URL,
+        revoke_path="/oauth/revoke",
+        redirect_hosts=("kit.com", "convertkit.com"),
+        extra_names=("TENANT_NAME",),
+    )
+    webhooks: ClassVar[KitWebhooks] = KitWebhooks()
 
     def check_credentials(self, credentials: Mapping[str, str]) -> None:
         options.check_credentials(credentials)
@@ -63,6 +75,23 @@ class KitProvider(Provider[KitClient, KitOptions]):
     def rate_slots(self, account: Account) -> tuple[int, float] | None:
         is_oauth = options.is_oauth(account.credentials)
         return (REQUESTS_BY_OAUTH if is_oauth else REQUESTS_BY_KEY, WINDOW_SECONDS)
+
+    def rate_credentials(self, account: Account) -> Mapping[str, str]:
+        """By OAuth Kit counts by the token; one that is refreshed is known by the connection, so that the window of
+        its predecessor goes on."""
+        if account.credentials.get(options.REFRESH_TOKEN):
+            return {"connection": account.name}
+        if account.credentials.get(options.ACCESS_TOKEN):
+            return {options.ACCESS_TOKEN: account.credentials[options.ACCESS_TOKEN]}
+        return {options.API_KEY: account.credentials.get(options.API_KEY, "")}
+
+    def identify(self, client: KitClient) -> Identity:
+        """ "Get current account". Raises ``MalformedAnswerError`` for an answer without the account's id."""
+        account = client.get_account().account
+        if account.id is None:
+            # Without it two accounts could not be told apart.
+            raise MalformedAnswerError("kit: GET /v4/account is not as documented: account.id (missing)")
+        return Identity(remote_id=str(account.id), label=account.name)
 
     def snapshot(self, profile: Profile, *, user_id: str, options: KitOptions) -> Snapshot:
         return normal.snapshot(profile)
