@@ -31,7 +31,7 @@ def tasks(marketing: Callable[..., None]) -> list[tuple[str, tuple[int | str, ..
 @pytest.fixture
 def connection(db: None, tasks: Any) -> Connection:
     connection = Connection.objects.create(name="crm", provider="conversion", credentials={"API_KEY": SECRET})
-    ConnectionState.objects.create(connection=connection)
+    ConnectionState.objects.get_or_create(connection=connection)
     return connection
 
 

@@ -17,7 +17,7 @@ NOON = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 @pytest.fixture
 def kit(db: None) -> Connection:
     connection = Connection.objects.create(name="kit", provider="kit")
-    ConnectionState.objects.create(connection=connection)
+    ConnectionState.objects.get_or_create(connection=connection)
     return connection
 
 
