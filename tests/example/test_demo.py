@@ -9,6 +9,8 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -190,14 +192,21 @@ def test_a_free_port_is_free() -> None:
 # The whole, in processes of its own
 
 
-def demo(*arguments: str, **changes: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(
+@contextmanager
+def demo(*arguments: str, **changes: str) -> Iterator[subprocess.Popen[str]]:
+    """A demo as a shell starts it in the background, with SIGINT ignored; killed at the end if it still runs."""
+    with subprocess.Popen(
         [sys.executable, MANAGE, "demo", *arguments],
         env=environment(**changes),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-    )
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_IGN),
+    ) as running:
+        try:
+            yield running
+        finally:
+            running.kill()
 
 
 def marked_processes(mark: str) -> list[int]:

@@ -38,6 +38,8 @@ class Command(BaseCommand):
         # So that a polite kill stops the children too.
         for number in (signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, _leave)
+        # A shell starts what it puts into the background with this one ignored.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         # The figures alone belong on standard output then.
         screen = Screen(sys.stderr if options["json"] else sys.stdout)
         with tempfile.TemporaryDirectory(prefix="mktg-demo-") as folder:
