@@ -30,7 +30,7 @@ from mktg_integration.providers.base import (
     VerdictKind,
 )
 from mktg_integration.push.bisect import Bisection
-from mktg_integration.records import ContactRecord, CustomFieldRecord, TagRecord
+from mktg_integration.records import CompanyRecord, ContactRecord, CustomFieldRecord, TagRecord
 
 logger = logging.getLogger("mktg_integration.push")
 
@@ -103,6 +103,8 @@ class Delivered:
     notes: dict[str, str] = field(default_factory=dict)
     tags: dict[str, TagRecord] = field(default_factory=dict)
     fields: dict[str, CustomFieldRecord] = field(default_factory=dict)
+    companies: dict[str, CompanyRecord] = field(default_factory=dict)
+    """By the site's own id."""
     records: dict[str, ContactRecord] = field(default_factory=dict)
     """The contacts that were told of, by remote id."""
     untagged: set[tuple[str, str]] = field(default_factory=set)
@@ -270,6 +272,7 @@ class Delivery:
         return job.after(accepted=True, out=out, reject=self._reject_refused)
 
     def _learn(self, answer: Answer, out: Delivered) -> None:
+        out.companies.update({company.external_id: company for company in answer.companies})
         if not (answer.tags or answer.fields):
             return
         tags = {self.driver.normal_tag(tag.name): tag for tag in answer.tags}

@@ -27,6 +27,7 @@ def write_mirror(connection: Connection, driver: Provider[Any, Any], out: Delive
     tags |= {name: TagRecord(remote_id=name, name=name) for name in nameless}
     records: list[Record] = [*out.tags.values(), *(tags[name] for name in sorted(nameless)), *out.fields.values()]
     out.named_tags = {name: tags[name] for name in nameless}
+    records += out.companies.values()
     records += out.records.values()
     records += [
         TaggingRecord(contact=contact, tag=tags[name].remote_id, tagged_at=as_of)

@@ -11,8 +11,14 @@ from mktg_integration.profile import normal_email
 from mktg_integration.providers.base import Answer, Call, Outcome, Result
 from mktg_integration.providers.conversion import errors, schemas, steps
 from mktg_integration.providers.conversion.client import ConversionClient
-from mktg_integration.providers.conversion.normal import STATUSES, answered_values
-from mktg_integration.records import ContactRecord, ContactStatus
+from mktg_integration.providers.conversion.normal import (
+    BASE_DOMAIN,
+    COMPANY_ID,
+    STATUSES,
+    answered_values,
+    company_record,
+)
+from mktg_integration.records import CompanyRecord, ContactRecord, ContactStatus
 
 JSON = Any
 Items = Mapping[str, Mapping[str, JSON]]
@@ -27,7 +33,18 @@ AMBIGUOUS = Result(
 
 def execute(call: Call, client: ConversionClient) -> Answer:
     """Make ``call``. Raises ``ServiceError`` where it fails as a whole, ``MalformedAnswerError`` for an odd answer."""
-    return Answer(results=_OPERATIONS[call.operation](call, client))
+    results = _OPERATIONS[call.operation](call, client)
+    return Answer(results=results, companies=_companies(call, results))
+
+
+def _companies(call: Call, results: Mapping[str, Result]) -> list[CompanyRecord]:
+    """The companies that the service has taken, each once."""
+    taken = (
+        item["company"]
+        for key, item in call.items.items()
+        if item.get("company") and results[key].outcome is Outcome.DONE and not results[key].gone
+    )
+    return list({company[COMPANY_ID]: company_record(company) for company in taken}.values())
 
 
 def _single(call: Call) -> tuple[str, Mapping[str, JSON]]:
@@ -198,9 +215,19 @@ def _v1_status_result(failed: Mapping[str, JSON] | None) -> Result:
 
 
 def _v1_companies(call: Call, client: ConversionClient) -> dict[str, Result]:
-    companies = {item["id"]: item for item in call.items.values()}
+    companies = {item["company"][COMPANY_ID]: _company_body(item["company"]) for item in call.items.values()}
     client.v1_upsert_companies(list(companies.values()))
     return dict.fromkeys(call.items, Result())
+
+
+def _company_body(company: Mapping[str, JSON]) -> dict[str, JSON]:
+    body: dict[str, JSON] = {"id": company[COMPANY_ID]}
+    if company.get(BASE_DOMAIN):
+        body["baseDomain"] = company[BASE_DOMAIN]
+    variables = {name: value for name, value in company.items() if name not in (COMPANY_ID, BASE_DOMAIN)}
+    if variables:
+        body["variables"] = variables
+    return body
 
 
 def _v1_engagement(call: Call, client: ConversionClient) -> dict[str, Result]:

@@ -24,6 +24,8 @@ class Dialect(StrEnum):
 class ConversionOptions:
     """``existing_contacts``: the account may hold contacts that this site did not make. ``read_status``: the key may
     read and delete contacts by v1. ``tags_field``: the contact field that the tags are written to, if any.
+    ``company_id_field``: the company field that the site's own id of a company is written to in v2, if any.
+    ``exports``: the account has v2's exports, so its contacts can be listed.
     """
 
     dialect: Dialect = Dialect.V2
@@ -33,6 +35,8 @@ class ConversionOptions:
     existing_contacts: bool = True
     read_status: bool = True
     tags_field: str = ""
+    company_id_field: str = ""
+    exports: bool = False
     batch_size: int = MOST_PER_BATCH
     requests_per_second: int | None = None
 
@@ -47,10 +51,12 @@ OPTION_NAMES = (
     "EXISTING_CONTACTS",
     "READ_STATUS",
     "TAGS_FIELD",
+    "COMPANY_ID_FIELD",
+    "EXPORTS",
     "BATCH_SIZE",
     "REQUESTS_PER_SECOND",
 )
-V2_ONLY = ("UPDATE_ONLY", "SYNC_TO_CRM", "PRESERVE_EXISTING_FIELDS")
+V2_ONLY = ("UPDATE_ONLY", "SYNC_TO_CRM", "PRESERVE_EXISTING_FIELDS", "EXPORTS")
 
 
 def parse_options(account: Account) -> ConversionOptions:
@@ -60,6 +66,9 @@ def parse_options(account: Account) -> ConversionOptions:
     for name, value in flags.items():
         if value and dialect is Dialect.V1:
             raise ConfigurationError(f"{account.name}: {name} exists in Conversion's v2 only: set DIALECT to 'v2'")
+    company_id_field = values.text(account, "COMPANY_ID_FIELD")
+    if company_id_field and dialect is Dialect.V1:
+        raise ConfigurationError(f"{account.name}: leave COMPANY_ID_FIELD out: Conversion's v1 has the id itself")
     by_default = MOST_PER_BATCH if dialect is Dialect.V2 else V1_BATCH
     return ConversionOptions(
         dialect=dialect,
@@ -69,6 +78,8 @@ def parse_options(account: Account) -> ConversionOptions:
         existing_contacts=values.flag(account, "EXISTING_CONTACTS", default=True),
         read_status=values.flag(account, "READ_STATUS", default=True),
         tags_field=values.text(account, "TAGS_FIELD"),
+        company_id_field=company_id_field,
+        exports=flags["EXPORTS"],
         batch_size=values.whole_number(account, "BATCH_SIZE", default=by_default, most=MOST_PER_BATCH),
         requests_per_second=requests_per_second(account),
     )

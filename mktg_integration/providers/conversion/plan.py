@@ -7,6 +7,7 @@ from typing import Any
 
 from mktg_integration.providers.base import Call, Person, Plan, Verdict
 from mktg_integration.providers.conversion import plan_v1, plan_v2, steps
+from mktg_integration.providers.conversion.normal import COMPANY_ID
 from mktg_integration.providers.conversion.options import ConversionOptions, Dialect
 from mktg_integration.providers.conversion.steps import Need, Next
 
@@ -51,7 +52,7 @@ def _by_company(items: Items, size: int) -> Iterator[Items]:
     """People of the same company share its item: ``size`` counts companies."""
     by_id: dict[str, Items] = {}
     for key, need in items:
-        by_id.setdefault(need.item["id"], []).append((key, need))
+        by_id.setdefault(need.item["company"][COMPANY_ID], []).append((key, need))
     groups = list(by_id.values())
     for start in range(0, len(groups), size):
         yield [item for group in groups[start : start + size] for item in group]

@@ -14,7 +14,6 @@ from mktg_integration.providers.base import Intent, Patch, Person, Snapshot
 from mktg_integration.providers.consent import Step, consent_step
 from mktg_integration.providers.conversion import steps
 from mktg_integration.providers.conversion.normal import (
-    BASE_DOMAIN,
     COMPANY_ID,
     EXTERNAL_CONTACT,
     SUBSCRIBED,
@@ -157,13 +156,7 @@ def _company(person: Person, wanted: Snapshot) -> tuple[Need, ...]:
     differs = steps.changed(company, sent if sent.get(COMPANY_ID) == company[COMPANY_ID] else {}, {})
     if not differs:
         return ()
-    told = {**steps.filled(company), **differs}
-    item: dict[str, JSON] = {"id": told[COMPANY_ID]}
-    if told.get(BASE_DOMAIN):
-        item["baseDomain"] = told[BASE_DOMAIN]
-    variables = {name: value for name, value in told.items() if name not in (COMPANY_ID, BASE_DOMAIN)}
-    if variables:
-        item["variables"] = variables
+    item = {"company": {**steps.filled(company), **differs}}
     return (Need(operation=steps.V1_COMPANIES, item=item, patch=Patch(company=company)),)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -9,7 +10,7 @@ from mktg_integration.profile import ConsentStatus
 from mktg_integration.providers.base import Intent, Patch, Person, Snapshot
 from mktg_integration.providers.consent import Step, consent_step
 from mktg_integration.providers.conversion import steps
-from mktg_integration.providers.conversion.normal import SUBSCRIBED, UNSUBSCRIBED
+from mktg_integration.providers.conversion.normal import COMPANY_ID, SUBSCRIBED, UNSUBSCRIBED
 from mktg_integration.providers.conversion.options import ConversionOptions
 from mktg_integration.providers.conversion.steps import Need, Next
 from mktg_integration.records import ContactStatus
@@ -81,12 +82,12 @@ def _upsert(person: Person, wanted: Snapshot, options: ConversionOptions, step: 
         evidence=wanted.evidence if is_told else "",
         status=ContactStatus.ACTIVE if is_told else None,
     )
-    contact |= _body(values, company, SUBSCRIBED if is_told else "")
+    contact |= _body(values, company, SUBSCRIBED if is_told else "", options)
     # A refusal never makes a contact; whoever is there already is kept in step.
     update_only = options.update_only or (not is_known and wanted.consent is ConsentStatus.REFUSED)
     common = _common(options, update_only=update_only)
-    need = Need(operation=steps.UPSERT, item=_item(person, contact, wanted.email), patch=patch, common=common)
-    return Next(needs=(need,), note=note)
+    item = _with_company(_item(person, contact, wanted.email), company)
+    return Next(needs=(Need(operation=steps.UPSERT, item=item, patch=patch, common=common),), note=note)
 
 
 def _may_tell_status(person: Person, options: ConversionOptions, step: Step) -> bool:
@@ -139,9 +140,10 @@ def _link(person: Person, wanted: Snapshot, options: ConversionOptions, step: St
     elif steps.holds_refusal(person):
         status = UNSUBSCRIBED
         patch = replace(patch, consent=ConsentStatus.REFUSED, status=ContactStatus.UNSUBSCRIBED)
-    contact = {"email": wanted.email, **_body(patch.values, steps.filled(wanted.company), status)}
+    company = steps.filled(wanted.company)
+    contact = {"email": wanted.email, **_body(patch.values, company, status, options)}
     common = _common(options, update_only=True)
-    item = {"contact": contact, "email": wanted.email, "remote_id": ""}
+    item = _with_company({"contact": contact, "email": wanted.email, "remote_id": ""}, company)
     return Next(needs=(Need(operation=steps.LINK, item=item, patch=patch, common=common),), note=LINKED)
 
 
@@ -174,14 +176,22 @@ def _item(person: Person, contact: dict[str, JSON], email: str) -> dict[str, JSO
     return {"contact": contact, "email": email, "remote_id": _remote_id(person)}
 
 
-def _body(values: Any, company: Any, status: str) -> dict[str, JSON]:
+def _with_company(item: dict[str, JSON], company: Mapping[str, JSON]) -> dict[str, JSON]:
+    """What is told of a company that the site has an id of goes to the mirror, once it is taken."""
+    return {**item, "company": dict(company)} if COMPANY_ID in company else item
+
+
+def _body(values: Any, company: Mapping[str, JSON], status: str, options: ConversionOptions) -> dict[str, JSON]:
     body: dict[str, JSON] = {}
     if status:
         body["subscriptionStatus"] = status
     if values:
         body["fields"] = dict(values)
-    if company:
-        body["companyFields"] = dict(company)
+    fields = {name: value for name, value in company.items() if name != COMPANY_ID}
+    if options.company_id_field and COMPANY_ID in company:
+        fields[options.company_id_field] = company[COMPANY_ID]
+    if fields:
+        body["companyFields"] = fields
     return body
 
 

@@ -414,8 +414,11 @@ def test_v1_companies_and_engagements(provider: ConversionProvider, client: Conv
     acme = {"id": "7", "baseDomain": "acme.example", "variables": {"industry": "Tools"}}
     ok = {"success": True}
     responses.post(f"{BASE}/v1/companies/batch", json=ok, match=[V1_HEADERS, body({"companies": [acme]})])
-    call = Call(operation="v1_companies", items={"user:1": acme, "user:2": acme})
-    assert set(provider.execute(call, client).results) == {"user:1", "user:2"}
+    told = {"company": {"id": "7", "baseDomain": "acme.example", "industry": "Tools"}}
+    answer = provider.execute(Call(operation="v1_companies", items={"user:1": told, "user:2": told}), client)
+    assert set(answer.results) == {"user:1", "user:2"}
+    (company,) = answer.companies
+    assert (company.external_id, company.domain, company.values) == ("7", "acme.example", {"industry": "Tools"})
     said = {"contactEmail": "jane@example.com", "type": "ACTIVITY", "name": "demo", "description": "Saw a demo"}
     responses.post(f"{BASE}/v1/contacts/engagements", json=ok, match=[body({**said, "data": {"minutes": 5}})])
     client.v1_track_engagement("jane@example.com", name="demo", description="Saw a demo", data={"minutes": 5})

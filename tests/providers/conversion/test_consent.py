@@ -10,8 +10,8 @@ import pytest
 from mktg_integration.providers.base import Call, Catalogue, Intent, Person
 from mktg_integration.providers.conversion import ConversionOptions, ConversionProvider, Dialect
 from mktg_integration.records import ContactStatus
+from mktg_integration.testing.rounds import settle
 
-from ..rounds import settle
 from .people import V1, V2, person, record, snapshot
 from .service import OUT, Account
 

@@ -10,8 +10,8 @@ from mktg_integration.profile import ConsentStatus
 from mktg_integration.providers.base import Catalogue, Intent, Person, VerdictKind
 from mktg_integration.providers.conversion import ConversionOptions, ConversionProvider
 from mktg_integration.records import ContactStatus
+from mktg_integration.testing.rounds import settle
 
-from ..rounds import settle
 from .people import V1, V2, person, record, snapshot
 from .service import OUT, Account
 

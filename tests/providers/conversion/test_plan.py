@@ -19,8 +19,8 @@ from mktg_integration.providers.base import Catalogue, Event, Intent, Person
 from mktg_integration.providers.conversion import ConversionOptions, ConversionProvider
 from mktg_integration.providers.values import is_same
 from mktg_integration.records import ContactStatus
+from mktg_integration.testing.rounds import settle
 
-from ..rounds import settle
 from .people import V1, V2, person, record, snapshot
 from .service import Account
 
@@ -54,7 +54,7 @@ def test_a_profile_in_normal_form(provider: ConversionProvider) -> None:
         "title": None,
         "tags": "a, b",
     }
-    assert v2.company == {"company_name": "Acme", "website": "acme.example", "industry": "Tools"}
+    assert v2.company == {"company_name": "Acme", "website": "acme.example", "industry": "Tools", "id": "7"}
     assert not v2.tags
     v1 = provider.snapshot(profile, user_id="5", options=V1)
     assert v1.values["externalContact"] == {"id": "5"}

@@ -17,8 +17,7 @@ from mktg_integration.profile import Consent, ConsentStatus, Profile
 from mktg_integration.providers.base import Account, Catalogue, Event, Intent, Person, Plan, Snapshot, Verb, VerdictKind
 from mktg_integration.providers.convertloop import RESERVED_KEYS, ConvertLoopOptions, ConvertLoopProvider
 from mktg_integration.records import ContactRecord, ContactStatus
-
-from ..rounds import settle
+from mktg_integration.testing.rounds import settle
 
 OPTIONS = ConvertLoopOptions()
 EMAIL = "ann@example.com"
