@@ -30,7 +30,8 @@ def address_of(person: models.Model | str) -> str:
         return person.strip()
     if isinstance(person, Lead):
         return person.email
-    return str(getattr(person, type(person).get_email_field_name(), "") or "").strip()  # type: ignore[attr-defined]
+    # Asked of the person, not of its type: request.user is a proxy of another type.
+    return str(getattr(person, person.get_email_field_name(), "") or "").strip()  # type: ignore[attr-defined]
 
 
 def lead_for(email: str, **profile: Any) -> Lead:

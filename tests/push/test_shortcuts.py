@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from django.utils.functional import SimpleLazyObject
 
 from mktg_integration import shortcuts
 from mktg_integration.exceptions import ProfileError, UnsupportedError
@@ -28,6 +29,16 @@ def test_an_address_without_an_account_is_subscribed_as_a_lead(connect: Connect,
     row = person(mktg_sandbox, "kit", NEW)
     assert (row["first_name"], row["state"], row["tags"]) == ("Ann", "active", ["News"])
     assert Contact.objects.get().subject == f"lead:{Lead.objects.get().pk}"
+
+
+def test_the_user_of_a_request_is_a_user(connect: Connect, sign_up: SignUp) -> None:
+    connect("kit")
+    user = sign_up("ada")
+
+    shortcuts.subscribe(SimpleLazyObject(lambda: user), **SAID)
+
+    assert not Lead.objects.exists()
+    assert OutboxRow.objects.get().subject == f"user:{user.pk}"
 
 
 def test_a_malformed_address_is_refused_at_once(connect: Connect) -> None:
