@@ -1,4 +1,4 @@
-"""A service is down while people sign up: the others go on, and its rows arrive afterwards, their attempts uncounted."""
+"""A service is down while people sign up: the others go on; its rows arrive afterwards, their attempts uncounted."""
 
 from __future__ import annotations
 

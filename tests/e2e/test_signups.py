@@ -1,4 +1,4 @@
-"""A thousand signups, as a backlog and live, with two ``qcluster`` processes: each person exactly once at each service."""
+"""A thousand signups, as a backlog and live, with two ``qcluster`` processes: each exactly once at each service."""
 
 from __future__ import annotations
 
