@@ -211,7 +211,7 @@ class _Drain:
             shared = rates.SharedSlots(rates.bucket_for(account, driver), *rate, hold_seconds=settings.CALL_SECONDS)
             slots = pace.Paced(shared, prepared)
         self._introduction = introduce.Introduction(
-            self.connection, driver, client, slots, self.time_left, self.foreground
+            self.connection, driver, client, slots, self.time_left, self.foreground, driver.introduction(options)
         )
         delivery = Delivery(driver, options, client, slots=slots, time_left=self.time_left, patient=self.foreground)
         try:
@@ -232,7 +232,7 @@ class _Drain:
                     continue
                 return
             self.in_hand = True
-            if delivery.driver.introduces and not introduced:
+            if self._introduction.streams and not introduced:
                 self.report.calls += self._introduction.read_account(self.connection.state)
                 delivery.catalogue = introduce.load_catalogue(self.connection)
                 introduced = True
@@ -276,7 +276,7 @@ class _Drain:
         self.report.calls += out.calls
         others = [row for row in rows if row.kind not in (Kind.PROFILE, Kind.ERASURE)]
         if others:
-            told = deliver_occurrences(delivery, self.lease, others, out, self._count)
+            told = deliver_occurrences(self.connection, delivery, self.lease, others, out, self._count)
             self.report.calls += told.calls
             out.stop = out.stop or told.stop
         if out.stop or stop:

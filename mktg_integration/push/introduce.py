@@ -19,8 +19,6 @@ from mktg_integration.providers.base import Catalogue, Provider
 from mktg_integration.push.deliver import Slots, Stop, TimeLeft
 from mktg_integration.records import CustomFieldRecord, TagRecord
 
-STREAMS = ("tags", "custom_fields", "contacts")
-
 
 @dataclass(frozen=True)
 class Introduction:
@@ -32,14 +30,16 @@ class Introduction:
     slots: Slots
     time_left: TimeLeft
     patient: bool = False
+    streams: tuple[str, ...] = ()
+    """What is read before the first write."""
 
     def read_account(self, state: ConnectionState) -> int:
-        """Tags, custom fields and contacts, once for each connection. The number of calls; raises ``Stop``."""
-        if state.introduced_at is not None or not self.driver.introduces:
+        """Its streams, once for each connection. The number of calls; raises ``Stop``."""
+        if state.introduced_at is not None or not self.streams:
             return 0
         done = dict(state.introduction)
         calls = 0
-        for stream in STREAMS:
+        for stream in self.streams:
             if done.get(stream) is True:
                 continue
             calls += self._read(stream, done.get(stream), partial(self._keep, state, done, stream))

@@ -103,23 +103,32 @@ class ConversionClient:
         payload = self._call(self._v2, "POST", endpoint, json=body)
         return parse(schemas.EventAnswer, payload, f"POST {endpoint}").data
 
-    def export_contacts(self, *, limit: int = 1000) -> Iterator[dict[str, JSON]]:
-        """All contacts (v2 exports, which only some accounts have). A short page is not the end; no cursor is.
+    def export_page(self, cursor: str | None = None, *, limit: int = 1000) -> tuple[list[dict[str, JSON]], str | None]:
+        """One page of all contacts (v2 exports, which only some accounts have), and the cursor of the next one.
 
-        Raises ``MalformedAnswerError`` where a cursor repeats.
+        A short page is not the end; no cursor is. Raises ``MalformedAnswerError`` where the cursor is the one asked
+        with.
         """
         endpoint = "/v2/exports/contacts"
-        cursor, seen = "", set[str]()
+        body: dict[str, JSON] = {"limit": limit, **({"cursor": cursor} if cursor else {})}
+        payload = self._call(self._v2, "POST", endpoint, json=body)
+        page = parse(schemas.ExportAnswer, payload, f"POST {endpoint}")
+        following = page.pagination.next_cursor or None
+        if following is not None and following == cursor:
+            raise MalformedAnswerError(f"{SERVICE}: POST {endpoint} gave the same nextCursor twice")
+        return page.data.contacts, following
+
+    def export_contacts(self, *, limit: int = 1000) -> Iterator[dict[str, JSON]]:
+        """All contacts, page by page (``export_page``). Raises ``MalformedAnswerError`` where a cursor repeats."""
+        cursor: str | None = None
+        seen = set[str]()
         while True:
-            body: dict[str, JSON] = {"limit": limit, **({"cursor": cursor} if cursor else {})}
-            payload = self._call(self._v2, "POST", endpoint, json=body)
-            page = parse(schemas.ExportAnswer, payload, f"POST {endpoint}")
-            yield from page.data.contacts
-            cursor = page.pagination.next_cursor or ""
-            if not cursor:
+            contacts, cursor = self.export_page(cursor, limit=limit)
+            yield from contacts
+            if cursor is None:
                 return
             if cursor in seen:
-                raise MalformedAnswerError(f"{SERVICE}: POST {endpoint} gave the same nextCursor twice")
+                raise MalformedAnswerError(f"{SERVICE}: POST /v2/exports/contacts gave the same nextCursor twice")
             seen.add(cursor)
 
     # v1

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 from mktg_integration.exceptions import Action, MalformedAnswerError, ServiceError
@@ -14,10 +13,9 @@ from mktg_integration.providers.conversion.client import ConversionClient
 from mktg_integration.providers.conversion.normal import (
     BASE_DOMAIN,
     COMPANY_ID,
-    STATUSES,
-    answered_values,
     company_record,
 )
+from mktg_integration.providers.conversion.reading import contact_record
 from mktg_integration.records import CompanyRecord, ContactRecord, ContactStatus
 
 JSON = Any
@@ -271,18 +269,8 @@ def _read(call: Call, client: ConversionClient) -> dict[str, Result]:
     if normal_email(found.email) != normal_email(item["email"]):
         raise MalformedAnswerError("conversion: GET /v1/contacts/by-email/{email} answered another contact's email")
     # v2's id and v1's are not said to be the same: the one that the contact is known by stays.
-    remote_id = item["remote_id"] if is_optional else found.id
-    record = ContactRecord(
-        remote_id=remote_id,
-        email=found.email,
-        values=answered_values(found.variables or {}),
-        created_at=found.created_at,
-        raw=found.model_dump(mode="json", by_alias=True),
-    )
-    status = STATUSES.get(found.subscription_status, ContactStatus.UNREAD)
-    if status is ContactStatus.UNREAD:
-        return {key: Result(record=record, barred=True)}
-    return {key: Result(record=replace(record, status=status))}
+    record = contact_record(found, remote_id=item["remote_id"] if is_optional else found.id)
+    return {key: Result(record=record, barred=record.status is ContactStatus.UNREAD)}
 
 
 def _erase(call: Call, client: ConversionClient) -> dict[str, Result]:

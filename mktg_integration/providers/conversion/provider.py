@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 
+from mktg_integration.exceptions import UnsupportedError
 from mktg_integration.http import RateLimiter, TokenSource
 from mktg_integration.profile import Profile
 from mktg_integration.providers.base import (
@@ -13,13 +15,15 @@ from mktg_integration.providers.base import (
     Capability,
     Catalogue,
     Event,
+    Page,
     Person,
     Plan,
     Provider,
     Snapshot,
+    StreamSpec,
     Verb,
 )
-from mktg_integration.providers.conversion import normal, plan, steps
+from mktg_integration.providers.conversion import normal, plan, reading, steps
 from mktg_integration.providers.conversion.client import BASE_URL, SERVICE, ConversionClient
 from mktg_integration.providers.conversion.execute import execute
 from mktg_integration.providers.conversion.options import (
@@ -31,6 +35,7 @@ from mktg_integration.providers.conversion.options import (
     requests_per_second,
 )
 from mktg_integration.providers.values import require_credentials
+from mktg_integration.records import ContactRecord
 
 _NOTES = {
     Verb.SYNC: "v2: up to 1,000 people a call. v1: companies are upserted and not linked to their contacts",
@@ -82,6 +87,26 @@ class ConversionProvider(Provider[ConversionClient, ConversionOptions]):
 
     def execute(self, call: Call, client: ConversionClient) -> Answer:
         return execute(call, client)
+
+    def streams(self, options: ConversionOptions) -> tuple[StreamSpec, ...]:
+        """The contacts, of an account that has exports."""
+        return (StreamSpec(name="contacts", record=ContactRecord),) if options.exports else ()
+
+    def introduction(self, options: ConversionOptions) -> tuple[str, ...]:
+        return ("contacts",) if options.exports else ()
+
+    def read(self, stream: str, cursor: str | None, client: ConversionClient, since: datetime | None = None) -> Page:
+        if stream != "contacts":
+            raise UnsupportedError(f"Conversion has no list of {stream}; with EXPORTS it has contacts")
+        return reading.read_contacts(cursor, client)
+
+    def look_up(
+        self, contact: ContactRecord, client: ConversionClient, options: ConversionOptions
+    ) -> ContactRecord | None:
+        return reading.look_up(contact, client, options)
+
+    def verify(self, client: ConversionClient, options: ConversionOptions) -> str:
+        return reading.verify(client, options)
 
     def plan_event(self, person: Person, event: Event, options: ConversionOptions) -> Call:
         """v2 ``POST /v2/events``; v1 an engagement, described by the data's ``description`` or else by its name."""

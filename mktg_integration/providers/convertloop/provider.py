@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from mktg_integration.exceptions import Action, ServiceError
 from mktg_integration.http import RateLimiter, TokenSource
 from mktg_integration.profile import Profile
 from mktg_integration.providers.base import (
@@ -52,7 +53,17 @@ class ConvertLoopProvider(Provider[ConvertLoopClient, ConvertLoopOptions]):
     default_base_url = BASE_URL
     credential_names = ("APP_ID", "API_KEY")
     option_names = OPTION_NAMES
-    verbs = frozenset(Verb) - {Verb.PURCHASE}
+    verbs = frozenset(
+        {
+            Verb.SYNC,
+            Verb.TAG,
+            Verb.UNTAG,
+            Verb.SUBSCRIBE,
+            Verb.UNSUBSCRIBE,
+            Verb.TRACK,
+            Verb.FORGET,
+        }
+    )
     people_per_call = 1
 
     def check_credentials(self, credentials: Mapping[str, str]) -> None:
@@ -93,6 +104,15 @@ class ConvertLoopProvider(Provider[ConvertLoopClient, ConvertLoopOptions]):
         email = str(item.get("email", ""))
         remote_id = str(item.get("user_id") or item.get("pid") or email)
         return Answer(results={key: Result(record=ContactRecord(remote_id=remote_id, email=email))})
+
+    def verify(self, client: ConvertLoopClient, options: ConvertLoopOptions) -> str:
+        """``POST /people`` without a person, which the document says is refused (400), and a wrong key before it."""
+        try:
+            client.identify({})
+        except ServiceError as error:
+            if error.action is not Action.REJECT:
+                raise
+        return "the credentials are taken; nothing can be read"
 
     def plan_event(self, person: Person, event: Event, options: ConvertLoopOptions) -> Call:
         """``POST /event_logs``. The service knows no keys for events, so a repeat would log it twice."""

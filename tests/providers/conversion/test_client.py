@@ -417,8 +417,8 @@ def test_v1_companies_and_engagements(provider: ConversionProvider, client: Conv
     told = {"company": {"id": "7", "baseDomain": "acme.example", "industry": "Tools"}}
     answer = provider.execute(Call(operation="v1_companies", items={"user:1": told, "user:2": told}), client)
     assert set(answer.results) == {"user:1", "user:2"}
-    (company,) = answer.companies
-    assert (company.external_id, company.domain, company.values) == ("7", "acme.example", {"industry": "Tools"})
+    (told_of,) = answer.companies
+    assert (told_of.external_id, told_of.domain, told_of.values) == ("7", "acme.example", {"industry": "Tools"})
     said = {"contactEmail": "jane@example.com", "type": "ACTIVITY", "name": "demo", "description": "Saw a demo"}
     responses.post(f"{BASE}/v1/contacts/engagements", json=ok, match=[body({**said, "data": {"minutes": 5}})])
     client.v1_track_engagement("jane@example.com", name="demo", description="Saw a demo", data={"minutes": 5})
