@@ -37,6 +37,7 @@ class Statement:
     using: str
     text: str
     parameters: list[Any]
+    rows: int
 
     def run(self) -> None:
         """Raises ``DatabaseError``; repeated by itself where the database gave way, outside a transaction."""
@@ -92,7 +93,7 @@ def prepare(
         ]
         if connections[using].vendor == "postgresql":
             page = [{f"c{n}": value for n, value in enumerate(row)} for row in page]
-        yield Statement(using, text, [*defaults, _dump(page)])
+        yield Statement(using, text, [*defaults, _dump(page)], len(page))
 
 
 # The statement

@@ -13,8 +13,9 @@ from mktg_integration.management.base import MktgCommand
 
 class Command(MktgCommand):
     help = (
-        "Create or correct the schedules: a drain each minute, so that nothing depends on a wake-up, and a clean-up "
-        "each day. May be run with each deployment."
+        "Create or correct the schedules: a drain each minute, so that nothing depends on a wake-up, a pull of "
+        "what has changed each quarter of an hour (and in full of what is due: each day, who is in what each week), "
+        "and a clean-up each day. May be run with each deployment."
     )
     takes_connection = False
 

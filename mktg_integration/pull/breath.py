@@ -1,0 +1,46 @@
+"""SQLite lets one write at a time: a writer that comes again and again starves a site's saves."""
+
+from __future__ import annotations
+
+import time
+from types import TracebackType
+
+SHORT_SECONDS = 0.010
+"""What a write transaction should take; 0.020 is the most."""
+LEAST_ROWS = 250
+"""Fewer at once would make many statements of one page."""
+
+
+class Breath:
+    """Around each write transaction: afterwards stays off the lock as long as it was held, and learns how many rows go
+    into one that is short. ``limited`` is False where the database locks rows, not itself: then neither happens."""
+
+    def __init__(self, *, limited: bool, rows: int) -> None:
+        self._limited = limited
+        self._most = rows
+        self.rows = LEAST_ROWS if limited else rows
+        self._since = 0.0
+
+    def __enter__(self) -> Breath:
+        self._since = time.monotonic()
+        return self
+
+    def locked(self) -> None:
+        """The lock was waited for until now."""
+        self._since = time.monotonic()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._limited and error is None:
+            time.sleep(time.monotonic() - self._since)
+
+    def learn(self, rows: int) -> None:
+        """So many rows were just written; called inside."""
+        if not self._limited or rows < LEAST_ROWS:
+            return
+        took = time.monotonic() - self._since
+        if took > SHORT_SECONDS:
+            self.rows = max(LEAST_ROWS, int(self.rows * 0.7))
+        elif took < SHORT_SECONDS / 2 and rows >= self.rows:
+            self.rows = min(self._most, int(self.rows * 1.3) + 1)
