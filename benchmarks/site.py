@@ -3,6 +3,8 @@
 The database is that of ``DATABASE_URL`` (its ``TEST`` database, made and dropped), by default an SQLite file.
 """
 
+# ruff: noqa: E402 (Django has to be set up before models are imported)
+
 from __future__ import annotations
 
 import os
@@ -10,6 +12,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
+from urllib.parse import urlencode, urlsplit
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tests.settings")
 
@@ -27,6 +30,7 @@ from django.utils import timezone
 from mktg_integration.connections import sync_declared
 from mktg_integration.models import Connection
 from mktg_integration.sandbox.server import Sandbox
+from tests.e2e.processes import Site
 
 
 @contextmanager
@@ -68,6 +72,25 @@ def make_users(count: int, *, fields: bool = False, groups: tuple[str, ...] = ()
 
 
 @contextmanager
+def site_of(keys: dict[str, Any]) -> Iterator[Site]:
+    """The site whose processes share this one's database; ``keys`` are those of ``MKTG_INTEGRATION``."""
+    site = Site(_database_url(), keys)
+    try:
+        yield site
+    finally:
+        site.close()
+
+
+def _database_url() -> str:
+    """The address of the database in use, for other processes."""
+    name = connection.settings_dict["NAME"]
+    if connection.vendor == "sqlite":
+        return f"sqlite:///{name}?{urlencode(connection.settings_dict['OPTIONS'])}"
+    given: str = urlsplit(settings.DATABASE_URL)._replace(path=f"/{name}").geturl()
+    return given
+
+
+@contextmanager
 def counting_statements() -> Iterator[Counter[str]]:
     """Statements by their first words; savepoints count, BEGIN and COMMIT do not."""
     counted: Counter[str] = Counter()
@@ -80,4 +103,4 @@ def counting_statements() -> Iterator[Counter[str]]:
         yield counted
 
 
-__all__ = ["Sandbox", "connected", "counting_statements", "database", "make_users"]
+__all__ = ["Sandbox", "connected", "counting_statements", "database", "make_users", "site_of"]

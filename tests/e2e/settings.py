@@ -16,5 +16,12 @@ DATABASES["default"]["NAME"] = (
     DATABASES["default"]["TEST"]["NAME"] if "TEST" in DATABASES["default"] else DATABASES["default"]["NAME"]
 )
 MKTG_INTEGRATION = {**MKTG_INTEGRATION, **json.loads(os.environ.get("MKTG_E2E", "{}"))}
-Q_CLUSTER = {**Q_CLUSTER, "timeout": 20, "retry": 25, **json.loads(os.environ.get("MKTG_E2E_Q", "{}"))}
+# As short as the longest drain lets it be, so that a killed task soon runs again.
+_timeout = int(MKTG_INTEGRATION.get("DRAIN_SECONDS", 45.0) + MKTG_INTEGRATION.get("CALL_SECONDS", 30.0)) + 3
+Q_CLUSTER = {
+    **Q_CLUSTER,
+    "timeout": _timeout,
+    "retry": _timeout + 5,
+    **json.loads(os.environ.get("MKTG_E2E_Q", "{}")),
+}
 INSTALLED_APPS = [*INSTALLED_APPS, "tests.e2e.killer"]
