@@ -5,10 +5,12 @@ Each writes to the site's database only, within the caller's transaction; the se
 
 from __future__ import annotations
 
+import logging
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 from django.db import models, transaction
@@ -16,22 +18,30 @@ from django.utils import timezone
 
 from mktg_integration.exceptions import UnsupportedError
 from mktg_integration.mirror import optouts
-from mktg_integration.models import Connection, ExplicitActs, Kind, Lane, Lead, OptOutKind, SyncState
+from mktg_integration.models import Connection, ExplicitActs, Kind, Lane, Lead, OptOutKind, SyncState, Tag
 from mktg_integration.people import ALL, address_of, lead_for, user_by_email
 from mktg_integration.profile import Consent, ConsentStatus
 from mktg_integration.providers.base import Verb
+from mktg_integration.providers.occurrences import Product, Purchase
 from mktg_integration.providers.registry import get_provider
 from mktg_integration.push import outbox, wake
 
 __all__ = [
+    "Product",
     "add_tag",
+    "add_to_sequence",
+    "create_tag",
     "forget",
+    "record_purchase",
     "remove_tag",
+    "rename_tag",
     "subscribe",
     "sync_user",
     "track",
     "unsubscribe",
 ]
+
+logger = logging.getLogger("mktg_integration.shortcuts")
 
 Someone = models.Model | str
 """A user, a ``Lead``, or an email address."""
@@ -49,6 +59,7 @@ def subscribe(
     who: str,
     how: str,
     when: datetime | None = None,
+    form: str | int = "",
     connection: str | None = None,
     **profile: Any,
 ) -> None:
@@ -57,15 +68,24 @@ def subscribe(
     ``who`` said it (``"the person"``, a staff name), ``how`` (``"newsletter form"``), ``when`` (default now) are the
     evidence. An address without an account becomes a lead, ``profile`` (``first_name``, ``last_name``, ``fields``,
     ``tags``, ``pid``) its stored profile. Where a service cannot reactivate a contact the person's note says so.
-    Raises ``ProfileError`` for a malformed address, ``UnsupportedError`` for a connection that cannot subscribe.
+
+    ``form`` (name or id at the service; default: the connection's option ``FORM``) asks for a confirmation: the person
+    is inactive until it comes. It is also how somebody who opted out comes back where the service knows no other way.
+    Only connections that have forms are told then; ids differ between accounts, so name the ``connection`` with one.
+
+    Raises ``ProfileError`` for a malformed address, ``UnsupportedError`` for a connection that cannot subscribe, or,
+    with a form, where no connection has forms.
     """
+    form = str(form).strip()
     said = Consent.granted(who=who, when=when or timezone.now(), how=how)
-    ids = _ids(connection, Verb.SUBSCRIBE)
+    ids = _ids(connection, Verb.FORM if form else Verb.SUBSCRIBE)
+    if form and ids == []:
+        raise UnsupportedError("no connection has forms: subscribe without one, or connect Kit")
     with transaction.atomic():
         subject = _subject(person, **profile)
         for address in _addresses(person, subject):
             optouts.lift(address, scope=ids[0] if ids else None)
-        _say_consent(subject, said, ids)
+        _say_consent(subject, said, ids, form=form[:255])
         outbox.mark([subject], connections=ids)
         wake.wake_on_commit()
 
@@ -133,6 +153,92 @@ def track(
         wake.wake_on_commit()
 
 
+def record_purchase(
+    person: Someone,
+    *,
+    transaction_id: str,
+    currency: str,
+    products: Sequence[Product],
+    subtotal: Decimal | None = None,
+    tax: Decimal = Decimal(0),
+    shipping: Decimal = Decimal(0),
+    discount: Decimal = Decimal(0),
+    total: Decimal | None = None,
+    occurred_at: datetime | None = None,
+    connection: str | None = None,
+) -> None:
+    """Tell the services that the person bought something. Sent once for each ``transaction_id`` (the site's own id).
+
+    Money is ``Decimal`` in ``currency`` (ISO 4217). ``subtotal`` is otherwise the sum of ``products``, ``total`` that
+    with ``tax`` and ``shipping`` and without ``discount``; ``occurred_at`` (aware) is otherwise now. Connections that
+    take no purchases are left out, which the log says of those that could with other credentials (Kit: OAuth). It is
+    not told of somebody whom a service does not know, because recording it would subscribe the person. Where nobody can
+    say whether a purchase arrived, its row waits as "needs a person".
+
+    Raises ``ValueError`` naming what is wrong with the purchase, ``TypeError`` for money that is no ``Decimal``,
+    ``ProfileError`` for a malformed address, ``UnsupportedError`` where the connection named takes none.
+    """
+    now = time.time_ns()
+    purchase = Purchase.made(
+        transaction_id=transaction_id,
+        currency=currency,
+        products=products,
+        subtotal=subtotal,
+        tax=tax,
+        shipping=shipping,
+        discount=discount,
+        total=total,
+        occurred_at=occurred_at or timezone.now(),
+    )
+    ids = _able_ids(connection, Verb.PURCHASE)
+    if not ids:
+        return
+    with transaction.atomic():
+        subject = _subject(person)
+        payload = {**purchase.as_json(), "queued": now}
+        outbox.add_occurrence(Kind.PURCHASE, subject, purchase.transaction_id, payload, connections=ids)
+        wake.wake_on_commit()
+
+
+def add_to_sequence(person: Someone, sequence: str | int, *, connection: str | None = None) -> None:
+    """Have the person enter a sequence of emails, by its name or id at the service; ids need the ``connection`` named.
+
+    It is no word on consent: somebody who has not granted it, or who opted out, is not added, and the row says so
+    among the rejected ones. Raises ``ValueError`` without a sequence, ``UnsupportedError`` for a connection that has
+    none.
+    """
+    name = str(sequence).strip()
+    if not name:
+        raise ValueError("sequence: give its name or id")
+    ids = _ids(connection, Verb.SEQUENCE)
+    if ids == []:
+        return
+    now = time.time_ns()
+    with transaction.atomic():
+        subject = _subject(person)
+        key = f"{now:016x}-{uuid.uuid4().hex[:12]}"
+        outbox.add_occurrence(Kind.SEQUENCE, subject, key, {"sequence": name, "queued": now}, connections=ids)
+        wake.wake_on_commit()
+
+
+def create_tag(name: str, *, connection: str | None = None) -> None:
+    """Make a tag at the services that have tags of their own, before anybody has it; harmless where it is there.
+
+    Raises ``ValueError`` for an empty name or one too long, ``UnsupportedError`` for a connection that makes no tags.
+    """
+    _change_tag(outbox.tag_subject(name=_tag_name(name)), {"name": _tag_name(name)}, _ids(connection, Verb.CREATE_TAG))
+
+
+def rename_tag(tag: Tag, name: str) -> None:
+    """Give a tag of the mirror another name at its service. The mirror shows it once the service has it.
+
+    What a mapping names has to be renamed there too: else the next push makes the old name anew. Raises ``ValueError``
+    for an empty name or one too long, ``UnsupportedError`` where the service cannot rename.
+    """
+    ids = _ids(tag.connection.name, Verb.RENAME_TAG)
+    _change_tag(outbox.tag_subject(tag.remote_id), {"name": _tag_name(name), "remote_id": tag.remote_id}, ids)
+
+
 def forget(person: Someone) -> None:
     """Erase the person at every service and in the mirror.
 
@@ -192,11 +298,42 @@ def _ids(name: str | None, verb: Verb | None) -> list[int] | None:
     return [connection.pk]
 
 
+def _able_ids(name: str | None, verb: Verb) -> list[int]:
+    """As ``_ids``, where what a connection can depends on its credentials; the log says which are left out for them."""
+    ids = _ids(name, verb)
+    rows = Connection.objects.filter(push_enabled=True) if ids is None else Connection.objects.filter(pk__in=ids)
+    able = []
+    for row in rows:
+        if row.driver.can(verb, row.account()):
+            able.append(row.pk)
+            continue
+        note = next((one.note for one in row.driver.capabilities() if one.name == verb), "")
+        if name is not None:
+            raise UnsupportedError(f"the connection {name!r} cannot {verb} with its credentials ({note})")
+        logger.warning("%s cannot %s with its credentials, and is left out (%s)", row.name, verb, note)
+    return able
+
+
+def _tag_name(name: str) -> str:
+    name = name.strip()
+    if not name or len(name) > 255:
+        raise ValueError("a tag needs a name, of at most 255 characters")
+    return name
+
+
+def _change_tag(subject: str, payload: dict[str, Any], ids: list[int] | None) -> None:
+    now = time.time_ns()
+    with transaction.atomic():
+        key = f"{now:016x}-{uuid.uuid4().hex[:12]}"
+        outbox.add_occurrence(Kind.TAG, subject, key, {**payload, "queued": now}, connections=ids)
+        wake.wake_on_commit()
+
+
 def _scopes(ids: list[int] | None) -> list[str]:
     return [ALL] if ids is None else [str(pk) for pk in ids]
 
 
-def _say_consent(subject: str, said: Consent, ids: list[int] | None) -> None:
+def _say_consent(subject: str, said: Consent, ids: list[int] | None, *, form: str = "") -> None:
     for scope in _scopes(ids):
         ExplicitActs.objects.update_or_create(
             key=f"{scope}:{subject}",
@@ -207,6 +344,7 @@ def _say_consent(subject: str, said: Consent, ids: list[int] | None) -> None:
                 "consent_who": said.who[:255],
                 "consent_when": said.when,
                 "consent_how": said.how[:255],
+                "form": form,
             },
         )
 

@@ -8,7 +8,7 @@ from mktg_integration.models.inbox import InboundAddress, InboxKind, InboxRow, I
 from mktg_integration.models.mail import Broadcast, BroadcastStats, EmailTemplate
 from mktg_integration.models.mirror import Company, Contact, CustomField, Tag, Tagging
 from mktg_integration.models.oauth import OAuthToken
-from mktg_integration.models.outbox import DeadKind, DeadRow, Kind, Lane, OutboxRow
+from mktg_integration.models.outbox import BulkJob, BulkState, DeadKind, DeadRow, Kind, Lane, OutboxRow
 from mktg_integration.models.people import ExplicitActs, Lead, OptOut, OptOutKind, SyncState
 from mktg_integration.models.pulls import PullCheckpoint, PullPage, PullPhase, PullState
 from mktg_integration.models.runs import Run, RunKind, RunStatus
@@ -17,6 +17,8 @@ __all__ = [
     "AccountSnapshot",
     "Broadcast",
     "BroadcastStats",
+    "BulkJob",
+    "BulkState",
     "Company",
     "Connection",
     "ConnectionSource",

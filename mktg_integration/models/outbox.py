@@ -24,6 +24,9 @@ class Kind(models.TextChoices):
     EVENT = "event", _("event")
     PURCHASE = "purchase", _("purchase")
     ERASURE = "erasure", _("erasure")
+    SEQUENCE = "sequence", _("entry into a sequence")
+    TAG = "tag", _("change of a tag")
+    """Of the account: its subject is ``tag:<remote id or digest of the name>`` and no person."""
 
 
 class OutboxBase(models.Model):
@@ -56,6 +59,8 @@ class OutboxRow(OutboxBase):
     claim_token = models.CharField(max_length=32, blank=True, default="")
     """The lease token of the drain that has it in flight."""
     claimed_version = models.BigIntegerField(default=0)
+    tried_at = models.DateTimeField(null=True)
+    """When a call that must not be made twice was last about to be made: it may have been carried out."""
 
     class Meta:
         verbose_name = _("outbox row")
@@ -86,6 +91,43 @@ class DeadRow(OutboxBase):
         verbose_name = _("rejected row")
         verbose_name_plural = _("rejected rows")
         indexes = [models.Index(fields=["connection", "state", "code"], name="mktg_dead_reason")]
+
+    def __str__(self) -> str:
+        return self.key
+
+
+class BulkState(models.TextChoices):
+    WAITING = "waiting", _("waits for the callback")
+    ANSWERED = "answered", _("answered")
+    DONE = "done", _("done")
+    LAPSED = "lapsed", _("no callback came in time")
+    TOO_LARGE = "too_large", _("too large for the service's queue")
+
+
+class BulkJob(models.Model):
+    """One large request that the service carries out later and answers by a callback.
+
+    Its people's rows wait in the outbox until the callback comes, or until ``due_at``.
+    """
+
+    key = models.CharField(max_length=32, primary_key=True)
+    """Random."""
+    connection = models.ForeignKey(Connection, on_delete=models.CASCADE, db_constraint=False, related_name="+")
+    state = models.CharField(_("state"), max_length=16, choices=BulkState, default=BulkState.WAITING)
+    size = models.PositiveIntegerField(_("people"))
+    call = EncryptedJSONField(default=dict)
+    """What was asked for whom. Empty once it is done."""
+    answer = EncryptedJSONField(default=dict)
+    """The callback's body, until it is taken in."""
+    made_at = models.DateTimeField(_("made at"))
+    due_at = models.DateTimeField(_("due at"))
+    """When the callback should have come."""
+    ended_at = models.DateTimeField(_("ended at"), null=True)
+
+    class Meta:
+        verbose_name = _("bulk job")
+        verbose_name_plural = _("bulk jobs")
+        indexes = [models.Index(fields=["connection", "state"], name="mktg_bulk_state")]
 
     def __str__(self) -> str:
         return self.key

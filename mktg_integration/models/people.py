@@ -53,6 +53,8 @@ class ExplicitActs(models.Model):
     consent_who = models.CharField(max_length=255, blank=True)
     consent_when = models.DateTimeField(null=True)
     consent_how = models.CharField(max_length=255, blank=True)
+    form = models.CharField(max_length=255, blank=True, default="")
+    """The form that asks for the confirmation of ``subscribe(form=…)``, by name or remote id."""
     tags = models.JSONField(default=dict)
     """``{"<name>": true to add | false to remove}``."""
 

@@ -19,6 +19,7 @@ from mktg_integration.exceptions import UnsupportedError
 from mktg_integration.http import RateLimiter, TokenSource
 from mktg_integration.profile import ConsentStatus, Profile
 from mktg_integration.providers.oauth import OAuthClient, OAuthEndpoints
+from mktg_integration.providers.occurrences import Occurrence, Progress
 from mktg_integration.providers.webhooks import Webhooks
 from mktg_integration.records import CompanyRecord, ContactRecord, ContactStatus, CustomFieldRecord, Record, TagRecord
 
@@ -65,6 +66,10 @@ class Verb(StrEnum):
     UNSUBSCRIBE = "unsubscribe"
     TRACK = "track"
     PURCHASE = "record_purchase"
+    FORM = "subscribe by a form"
+    SEQUENCE = "add_to_sequence"
+    CREATE_TAG = "create_tag"
+    RENAME_TAG = "rename_tag"
     FORGET = "forget"
 
 
@@ -85,6 +90,8 @@ class Snapshot:
     tags: frozenset[str] = frozenset()
     consent: ConsentStatus = ConsentStatus.UNKNOWN
     evidence: str = ""
+    form: str = field(default="", compare=False)
+    """Of a consent by ``subscribe(form=…)``: the form that asks for its confirmation, by name or remote id."""
     labels: Mapping[str, str] = field(default_factory=dict, compare=False)
     """How the site writes tags and keys of ``values``, where the normal form loses it: for creating them there."""
 
@@ -219,6 +226,14 @@ class Catalogue:
 
     tags: Mapping[str, TagRecord] = field(default_factory=dict)
     fields: Mapping[str, CustomFieldRecord] = field(default_factory=dict)
+    forms: Mapping[str, str] = field(default_factory=dict)
+    """Remote ids by ``normal_name``, as far as they had to be looked up; of ``sequences`` too."""
+    sequences: Mapping[str, str] = field(default_factory=dict)
+
+
+def normal_name(name: str) -> str:
+    """The form in which the names of forms and sequences are compared."""
+    return name.strip().casefold()
 
 
 # A plan, and what comes back
@@ -298,6 +313,7 @@ class Result:
     ``barred``: a DONE that changed nothing, because the credential may not do this one thing (read, erase).
     ``gone``: a DONE that changed nothing, because nothing is there under the id that the contact was known by; it may
     be there under its address (deleted and imported anew), which is to be looked for before it counts as absent.
+    ``step``: of an occurrence that is not finished with this call: what its next plan is told (``Progress.step``).
     """
 
     outcome: Outcome = Outcome.DONE
@@ -307,6 +323,7 @@ class Result:
     tags: frozenset[str] | None = None
     barred: bool = False
     gone: bool = False
+    step: Mapping[str, JSON] | None = None
     code: str = ""
     reason: str = ""
 
@@ -319,6 +336,8 @@ class Answer:
     tags: Sequence[TagRecord] = ()
     fields: Sequence[CustomFieldRecord] = ()
     companies: Sequence[CompanyRecord] = ()
+    records: Sequence[Record] = ()
+    """What else was told for the mirror: a purchase, a membership."""
     warnings: tuple[str, ...] = ()
 
 
@@ -493,6 +512,20 @@ class Provider(ABC, Generic[C, O]):
     def plan_event(self, person: Person, event: Event, options: O) -> Call:
         """The call that tells of an event. Raises ``UnsupportedError``."""
         raise UnsupportedError(f"{self.label} does not take events")
+
+    def can(self, verb: Verb, account: Account) -> bool:
+        """Whether it can do this for an account with such credentials."""
+        return verb in self.verbs
+
+    def plan_occurrence(
+        self, person: Person, occurrence: Occurrence, catalogue: Catalogue, options: O, progress: Progress
+    ) -> Call | Verdict | None:
+        """The next call for something that happens once (a pure function); None where there is nothing to tell.
+
+        A call that must not be made twice is not ``repeatable``: the engine notes that it was tried before it is made,
+        and tells so the next time (``Progress.in_doubt``). Raises ``UnsupportedError``.
+        """
+        raise UnsupportedError(f"{self.label} does not take this")
 
     def capabilities(self) -> tuple[Capability, ...]:
         """What it can and cannot do, for the doctor and the docs."""

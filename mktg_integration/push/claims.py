@@ -180,6 +180,12 @@ def defer(lease: Lease, keys: Collection[str], due_at: datetime) -> None:
     _give_back_rest(lease, keys, deferred)
 
 
+def note_tried(lease: Lease, keys: Collection[str]) -> set[str]:
+    """A call that must not be made twice is about to be made for these rows. For which it was noted: those of which a
+    transaction of the site has the row locked are left out, and must not be sent now."""
+    return set(_on_claimed(lease, keys, f"tried_at = {sql.now(connections[_alias()])}"))
+
+
 def release(lease: Lease, keys: Collection[str] | None) -> None:
     """Give rows back, nothing counted against them; where ``keys`` is None all that this lease has claimed."""
     if keys is None:

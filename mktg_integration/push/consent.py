@@ -17,12 +17,15 @@ class Resolved:
     status: ConsentStatus
     evidence: str
     explicit: bool = False
+    form: str = ""
+    """The form that is to ask for its confirmation (``subscribe(form=…)``), by name or remote id."""
 
 
 def resolve(
     mapped: Consent, acts: Iterable[ExplicitActs], optout: OptOut | None, *, unknown_as_granted: bool
 ) -> Resolved:
     """Refusal wins: an opt-out, an ``unsubscribe()``, or a mapping that refuses after the last ``subscribe()``."""
+    acts = list(acts)
     act = _latest(acts)
     if optout is not None and not _lifts(act, optout):
         return Resolved(ConsentStatus.REFUSED, f"{optout.kind}:{optout.at.isoformat()}")
@@ -31,7 +34,8 @@ def resolve(
     if mapped.status is ConsentStatus.REFUSED and not (act is not None and _is_after(act.when, mapped.when)):
         return Resolved(ConsentStatus.REFUSED, mapped.evidence)
     if act is not None:
-        return Resolved(ConsentStatus.GRANTED, act.evidence, explicit=True)
+        said = [one for one in acts if one.consent and one.consent_when == act.when]
+        return Resolved(ConsentStatus.GRANTED, act.evidence, explicit=True, form=said[0].form)
     if mapped.status is ConsentStatus.UNKNOWN and unknown_as_granted:
         return Resolved(ConsentStatus.GRANTED, "UNKNOWN_CONSENT")
     evidence = mapped.evidence if mapped.status is not ConsentStatus.UNKNOWN else ""

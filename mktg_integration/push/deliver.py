@@ -28,9 +28,18 @@ from mktg_integration.providers.base import (
     Result,
     Verdict,
     VerdictKind,
+    normal_name,
 )
 from mktg_integration.push.bisect import Bisection
-from mktg_integration.records import CompanyRecord, ContactRecord, CustomFieldRecord, TagRecord
+from mktg_integration.records import (
+    CompanyRecord,
+    ContactRecord,
+    CustomFieldRecord,
+    FormRecord,
+    Record,
+    SequenceRecord,
+    TagRecord,
+)
 
 logger = logging.getLogger("mktg_integration.push")
 
@@ -109,6 +118,10 @@ class Delivered:
     """The contacts that were told of, by remote id."""
     untagged: set[tuple[str, str]] = field(default_factory=set)
     """``(contact remote id, normal tag name)`` that were taken away."""
+    others: list[Record] = field(default_factory=list)
+    """What else was told for the mirror."""
+    steps: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+    """Of occurrences that were not finished by their last call: what their next plan is told."""
     tagged: set[tuple[str, str]] = field(default_factory=set)
     unsubscribed: set[str] = field(default_factory=set)
     """Remote ids of the contacts that we unsubscribed, which is no word of theirs."""
@@ -273,13 +286,22 @@ class Delivery:
 
     def _learn(self, answer: Answer, out: Delivered) -> None:
         out.companies.update({company.external_id: company for company in answer.companies})
-        if not (answer.tags or answer.fields):
+        out.others += answer.records
+        if not (answer.tags or answer.fields or answer.records):
             return
+        forms = {normal_name(one.name): one.remote_id for one in answer.records if isinstance(one, FormRecord)}
+        sequences = {normal_name(one.name): one.remote_id for one in answer.records if isinstance(one, SequenceRecord)}
         tags = {self.driver.normal_tag(tag.name): tag for tag in answer.tags}
         fields = {record.key: record for record in answer.fields}
         out.tags.update({tag.remote_id: tag for tag in answer.tags})
         out.fields.update({record.remote_id: record for record in answer.fields})
-        self.catalogue = Catalogue(tags={**self.catalogue.tags, **tags}, fields={**self.catalogue.fields, **fields})
+        known = self.catalogue
+        self.catalogue = Catalogue(
+            tags={**known.tags, **tags},
+            fields={**known.fields, **fields},
+            forms={**known.forms, **forms},
+            sequences={**known.sequences, **sequences},
+        )
 
     def _fold(self, key: str, patch: Patch, result: Result, out: Delivered) -> None:
         person = out.people[key]
@@ -288,6 +310,8 @@ class Delivery:
             now = out.people[key] = person.told(patch, result)
             if result.reason:
                 out.notes[key] = result.reason
+            if result.step is not None:
+                out.steps[key] = result.step
             if result.gone and person.known is not None:
                 self._note_gone(person.known.remote_id, out)
             self._note_contact(key, person, now, patch, out)

@@ -1,42 +1,57 @@
-"""Delivers what is sent once for each occurrence: events, in their order for each person, never coalesced."""
+"""Delivers what is sent once for each occurrence, in its order for each person, never coalesced: events, purchases,
+entries into sequences, and changes of the account's tags."""
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
+from dataclasses import replace
+from datetime import datetime, timedelta
 
+from django.utils import timezone
+
+from mktg_integration.conf import settings
 from mktg_integration.exceptions import UnsupportedError
-from mktg_integration.models import Kind, OutboxRow
+from mktg_integration.models import Connection, Kind, OutboxRow
+from mktg_integration.models import Purchase as MirroredPurchase
 from mktg_integration.providers.base import Call, Event, Person, Verdict, VerdictKind
+from mktg_integration.providers.occurrences import Occurrence, Progress, Purchase, SequenceEntry, TagChange
 from mktg_integration.push import claims, record
 from mktg_integration.push.deliver import Delivered, Delivery, Rejection
 
+Count = Callable[[Sequence[OutboxRow], Delivered], None]
+
 
 def deliver_occurrences(
+    connection: Connection,
     delivery: Delivery,
     lease: claims.Lease,
     rows: Sequence[OutboxRow],
     people: Delivered,
-    count: Callable[[Sequence[OutboxRow], Delivered], None],
+    count: Count,
 ) -> Delivered:
     """Send these rows for people whose profiles have just been delivered, and settle them.
 
-    The events of one person go one after the other; where one fails, the later ones wait with it. What became of the
+    What is of one person goes one after the other; where one fails, the later ones wait with it. What became of the
     profiles (``people``) decides first: an event of somebody who could not be sent waits.
     """
-    out = Delivered(people=dict(people.people), stop=people.stop)
+    as_of = timezone.now()
+    account = {row.subject: Person(key=row.subject, email="") for row in rows if row.kind == Kind.TAG}
+    out = Delivered(people={**people.people, **account}, stop=people.stop)
     queues: dict[str, deque[OutboxRow]] = {}
+    rows = _leave_out_recorded(connection, lease, rows, count)
     for row in sorted(rows, key=lambda row: (row.marked_at, row.payload.get("queued", 0), row.key)):
         queues.setdefault(row.subject, deque()).append(row)
-    for subject in [subject for subject in queues if subject not in people.people or not people.is_done(subject)]:
+    for subject in [subject for subject in queues if subject not in out.people or not people.is_done(subject)]:
         _set_aside(queues.pop(subject), people, lease)
     for subject, due_at in _waiting_before(queues).items():
         claims.defer(lease, [row.key for row in queues.pop(subject)], due_at)
     while queues and out.stop is None:
         heads = {subject: queue[0] for subject, queue in queues.items()}
-        calls = [_call(delivery, out, row) for row in heads.values()]
-        delivery.execute([call for call in calls if call is not None], out)
+        _send(connection, delivery, lease, heads, out)
+        # The mirror first: what it shows to be recorded is not sent again, whatever happens to the row.
+        record.write_mirror(connection, delivery.driver, out, as_of=as_of)
+        _forget_written(out)
         record.settle_rows(lease, list(heads.values()), out.rejected, out.failed, out.kept)
         count(list(heads.values()), out)
         for subject in heads:
@@ -53,15 +68,87 @@ def deliver_occurrences(
     return out
 
 
+def _forget_written(out: Delivered) -> None:
+    for told in (out.tags, out.fields, out.records, out.others, out.companies):
+        told.clear()
+
+
+def _send(
+    connection: Connection, delivery: Delivery, lease: claims.Lease, heads: Mapping[str, OutboxRow], out: Delivered
+) -> None:
+    """Bring these rows to their end, one call of each after the other."""
+    progress = {subject: _progress(connection, row) for subject, row in heads.items()}
+    while progress and out.stop is None:
+        calls = []
+        for subject, so_far in progress.items():
+            call = _call(delivery, out, heads[subject], so_far)
+            if call is not None:
+                calls.append(call)
+        sent = _note_tried(lease, heads, calls, out)
+        out.steps.clear()
+        delivery.execute(sent, out)
+        progress = {
+            subject: replace(progress[subject], step=step)
+            for subject, step in out.steps.items()
+            if subject in progress and out.is_done(subject)
+        }
+    # What a stop left in the middle is given back.
+    out.kept |= set(progress)
+
+
+def _note_tried(
+    lease: claims.Lease, heads: Mapping[str, OutboxRow], calls: Sequence[Call], out: Delivered
+) -> list[Call]:
+    """The calls that may be made now. Of a purchase it is written down first that it is sent, because a process that
+    dies with the answer leaves nothing else behind."""
+    once = [key for call in calls if not call.repeatable for key in call.items if heads[key].kind == Kind.PURCHASE]
+    if not once:
+        return list(calls)
+    noted = claims.note_tried(lease, [heads[subject].key for subject in once])
+    locked = {subject for subject in once if heads[subject].key not in noted}
+    out.kept |= locked
+    return [call for call in calls if not locked.intersection(call.items)]
+
+
+def _progress(connection: Connection, row: OutboxRow) -> Progress:
+    if row.tried_at is None:
+        return Progress()
+    before = MirroredPurchase.objects.filter(connection=connection, seen_at__lt=row.tried_at).order_by("-seen_at")
+    known = before.values_list("remote_id", flat=True).first()
+    lag = timedelta(seconds=settings.LIST_LAG_SECONDS)
+    return Progress(in_doubt=True, is_listed=timezone.now() - row.tried_at >= lag, known_before=known or "")
+
+
+def _leave_out_recorded(
+    connection: Connection, lease: claims.Lease, rows: Sequence[OutboxRow], count: Count
+) -> list[OutboxRow]:
+    """The rows without the purchases that the service is known to have."""
+    of_purchases = {row.key: row.payload.get("transaction_id") for row in rows if row.kind == Kind.PURCHASE}
+    if not of_purchases:
+        return list(rows)
+    recorded = set(
+        MirroredPurchase.objects.filter(
+            connection=connection, transaction_id__in=list(of_purchases.values()), deleted_at=None
+        ).values_list("transaction_id", flat=True)
+    )
+    done = [row for row in rows if of_purchases.get(row.key) in recorded]
+    if done:
+        claims.settle(lease, [row.key for row in done])
+        count(done, Delivered())
+    return [row for row in rows if row not in done]
+
+
 def _waiting_before(queues: Mapping[str, Sequence[OutboxRow]]) -> dict[str, datetime]:
     """Whose earlier occurrence is to be tried later, and when: theirs have to wait for it."""
     if not queues:
         return {}
     in_hand = [row.key for queue in queues.values() for row in queue]
     connection_id = next(iter(queues.values()))[0].connection_id
-    earlier = OutboxRow.objects.filter(
-        connection_id=connection_id, subject__in=list(queues), kind__in=(Kind.EVENT, Kind.PURCHASE)
-    ).exclude(key__in=in_hand)
+    earlier = (
+        OutboxRow.objects.filter(connection_id=connection_id, subject__in=list(queues))
+        .exclude(kind__in=(Kind.PROFILE, Kind.ERASURE))
+        .exclude(key__in=in_hand)
+    )
     waiting: dict[str, datetime] = {}
     for subject, marked_at, due_at in earlier.values_list("subject", "marked_at", "due_at"):
         if marked_at <= queues[subject][0].marked_at:
@@ -78,17 +165,20 @@ def _set_aside(rows: Sequence[OutboxRow], people: Delivered, lease: claims.Lease
     record.settle_rows(lease, rows, people.rejected, people.failed, people.kept)
 
 
-def _call(delivery: Delivery, out: Delivered, row: OutboxRow) -> Call | None:
+def _call(delivery: Delivery, out: Delivered, row: OutboxRow, progress: Progress) -> Call | None:
+    """The next call for this row; None where it has come to an end without one."""
     person: Person = out.people[row.subject]
-    reason = f"{delivery.driver.label} takes no {row.get_kind_display()}"
-    if row.kind == Kind.EVENT:
-        try:
-            return delivery.driver.plan_event(person, _event(row), delivery.options)
-        except UnsupportedError as error:
-            reason = str(error)
-    verdict = Verdict(kind=VerdictKind.REJECTED, code="unsupported", reason=reason)
-    out.rejected[row.subject] = Rejection(verdict=verdict)
-    return None
+    driver, options = delivery.driver, delivery.options
+    try:
+        if row.kind == Kind.EVENT:
+            return driver.plan_event(person, _event(row), options)
+        planned = driver.plan_occurrence(person, _occurrence(row), delivery.catalogue, options, progress)
+    except UnsupportedError as error:
+        planned = Verdict(kind=VerdictKind.REJECTED, code="unsupported", reason=str(error))
+    if isinstance(planned, Verdict):
+        out.rejected[row.subject] = Rejection(verdict=planned)
+        return None
+    return planned
 
 
 def _event(row: OutboxRow) -> Event:
@@ -99,3 +189,14 @@ def _event(row: OutboxRow) -> Event:
         occurred_at=payload["occurred_at"],
         data=payload.get("data") or {},
     )
+
+
+def _occurrence(row: OutboxRow) -> Occurrence:
+    payload = row.payload
+    if row.kind == Kind.PURCHASE:
+        return Purchase.from_json({key: value for key, value in payload.items() if key != "queued"})
+    if row.kind == Kind.SEQUENCE:
+        return SequenceEntry(sequence=payload["sequence"])
+    if row.kind == Kind.TAG:
+        return TagChange(name=payload["name"], remote_id=payload.get("remote_id", ""))
+    raise UnsupportedError(f"no provider is told of a row of the kind {row.kind!r}: delete it")

@@ -25,9 +25,10 @@ PAGE = 1000
 
 _KEY_LENGTH = 64
 _SUBJECT_LENGTH = 80
-_OCCURRENCES = frozenset({Kind.EVENT, Kind.PURCHASE, Kind.ERASURE})
+_OCCURRENCES = frozenset(Kind) - {Kind.PROFILE}
 
-_compiled: dict[tuple[str, str], str] = {}
+_Form = Literal["one", "many", "once"]
+_compiled: dict[tuple[str, _Form], str] = {}
 
 
 def alias() -> str:
@@ -56,6 +57,11 @@ def parse_subject(subject: str) -> tuple[Literal["user", "lead"], str]:
     return ("user" if kind == "user" else "lead"), pk
 
 
+def tag_subject(remote_id: str = "", *, name: str = "") -> str:
+    """``tag:<remote id>`` of a tag that the service has, ``tag:<digest of the name>`` of one to be made."""
+    return f"tag:{remote_id or hashlib.sha256(name.strip().casefold().encode()).hexdigest()[:32]}"
+
+
 # Marks
 
 
@@ -75,10 +81,13 @@ def mark(subjects: Sequence[str], *, lane: Lane = Lane.LIVE, connections: Sequen
     if any(len(subject) > _SUBJECT_LENGTH for subject in people):
         raise ValueError(f"a subject is longer than {_SUBJECT_LENGTH} characters: such a primary key cannot be marked")
     for page in _pages(people):
-        statement = _statement("one" if len(page) == 1 else "many")
         version = new_version()
-        parameters = [Kind.PROFILE.value, lane.value, "", version, page[0] if len(page) == 1 else json.dumps(page)]
-        _execute(statement, parameters, [version, lane.value, lane.value], connections)
+        again = [version, lane.value, lane.value]
+        if len(page) == 1:
+            values = [page[0], f":{Kind.PROFILE.value}:{page[0]}", Kind.PROFILE.value, lane.value, "", version]
+            _execute("one", values, again, connections)
+        else:
+            _execute("many", [lane.value, version, json.dumps(page)], again, connections)
 
 
 def add_occurrence(
@@ -90,7 +99,7 @@ def add_occurrence(
     lane: Lane = Lane.LIVE,
     connections: Sequence[int] | None = None,
 ) -> None:
-    """Queue something that happened once (``EVENT``, ``PURCHASE``, ``ERASURE``), due at once.
+    """Queue something that happened once (any kind but ``PROFILE``), due at once.
 
     ``key`` is the idempotency key: the same occurrence queued again, while it waits, changes nothing. The row's key
     ends with it, or with its SHA-256 where it is longer than 64 characters or holds a colon. The payload is stored
@@ -104,8 +113,8 @@ def add_occurrence(
     if len(key) > _KEY_LENGTH or ":" in key:
         key = hashlib.sha256(key.encode()).hexdigest()
     secret = OutboxRow._meta.get_field("payload").get_prep_value(dict(payload))
-    parameters = [key, kind.value, lane.value, secret, new_version(), subject]
-    _execute(_statement("occurrence"), parameters, [], connections)
+    values = [subject, f":{kind.value}:{subject}:{key}", kind.value, lane.value, secret, new_version()]
+    _execute("once", values, [], connections)
 
 
 def _pages(subjects: Sequence[str]) -> Iterator[Sequence[str]]:
@@ -113,68 +122,63 @@ def _pages(subjects: Sequence[str]) -> Iterator[Sequence[str]]:
         yield subjects[start : start + PAGE]
 
 
-def _execute(statement: str, parameters: list[Any], on_conflict: list[Any], only: Sequence[int] | None) -> None:
+def _execute(form: _Form, values: list[Any], again: list[Any], only: Sequence[int] | None) -> None:
     if only is not None and not only:
         return
-    restriction = f" AND c.id IN ({', '.join(['%s'] * len(only))})" if only else ""
     using = alias()
+    statement = _compiled.get((using, form)) or _compiled.setdefault((using, form), _compile(using, form))
+    restriction = f" AND c.id IN ({', '.join(['%s'] * len(only))})" if only else ""
+    text, parameters = statement.replace("{only}", restriction), [*values, *(only or ()), *again]
 
     def run() -> None:
         with databases[using].cursor() as cursor:
-            cursor.execute(statement.replace("{only}", restriction), [*parameters, *(only or ()), *on_conflict])
+            cursor.execute(text, parameters)
 
     sql.retrying(run, using=using)
 
 
 # The statements, one of each form and database
 
-
-def _statement(form: Literal["one", "many", "occurrence"]) -> str:
-    using = alias()
-    found = _compiled.get((using, form))
-    if found is None:
-        found = _compiled[using, form] = _compile(using, form)
-    return found
-
-
 _SUBJECTS = {
-    "postgresql": "(SELECT jsonb_array_elements_text(%s::jsonb) AS subject) s",
+    "postgresql": "jsonb_array_elements_text(%s::jsonb) AS s(subject)",
     "sqlite": "(SELECT value AS subject FROM json_each(%s)) s",
-    "mysql": "JSON_TABLE(%s, '$[*]' COLUMNS (subject VARCHAR(80) PATH '$')) s",
+    "mysql": f"JSON_TABLE(%s, '$[*]' COLUMNS (subject VARCHAR({_SUBJECT_LENGTH}) PATH '$')) s",
 }
-_ONE_SUBJECT = {"postgresql": "(SELECT %s::text AS subject) s"}
 
 
-def _compile(using: str, form: Literal["one", "many", "occurrence"]) -> str:
-    """Parameters: [idempotency key], kind, lane, payload, version, subjects, [connections], [version, lane, lane]."""
+def _compile(using: str, form: _Form) -> str:
+    """``one`` and ``once`` are of one subject: a profile, an occurrence. The fewer tables, the sooner it is planned.
+
+    Parameters: subject, end of the key, kind, lane, payload, version (``many``: lane, version, subjects as JSON); the
+    connections where ``{only}`` is filled; version, lane, lane (``once``: none).
+    """
     connection = databases[using]
     vendor, quote, now = sql.vendor(connection), connection.ops.quote_name, sql.now(connection)
-    outbox = quote(OutboxRow._meta.db_table)
-    columns = ["connection_id", "subject", "key", "kind", "lane", "payload", "version", "attempts", "marked_at"]
-    columns += ["due_at", "claim_token", "claimed_version"]
-    subjects = _SUBJECTS[vendor] if form == "many" else _ONE_SUBJECT.get(vendor, "(SELECT %s AS subject) s")
-    text = "CHAR" if vendor == "mysql" else "TEXT"
-    parts = [f"CAST(c.id AS {text})", "':'", "n.kind", "':'", "s.subject"]
-    given = [("kind", text), ("lane", "SIGNED" if vendor == "mysql" else "INTEGER"), ("payload", text)]
-    given.append(("version", "SIGNED" if vendor == "mysql" else "BIGINT"))
-    if form == "occurrence":
-        parts += ["':'", "n.name"]
-        given.insert(0, ("name", text))
-    news = ", ".join(f"CAST(%s AS {type_}) AS {name}" for name, type_ in given)
-    key = f"CONCAT({', '.join(parts)})" if vendor == "mysql" else " || ".join(parts)
+    outbox, source = quote(OutboxRow._meta.db_table), f"{quote(Connection._meta.db_table)} c"
+    if form == "many":
+        profile, source = Kind.PROFILE.value, f"{_SUBJECTS[vendor]}, {source}"
+        values = ["s.subject", _key(vendor, f"':{profile}:'", "s.subject"), f"'{profile}'", "%s", "''", "%s"]
+    else:
+        values = ["%s", _key(vendor, "%s"), "%s", "%s", "%s", "%s"]
+    names = ["connection_id", "subject", "key", "kind", "lane", "payload", "version"]
+    names += ["attempts", "marked_at", "due_at", "claim_token", "claimed_version"]
+    selected = ", ".join(["c.id", *values, "0", now, now, "''", "0"])
+    # In the order of the keys' parts, so that two marks never wait for each other in a circle.
+    order = "c.id, s.subject" if form == "many" else "c.id"
     return (
-        f"INSERT INTO {outbox} ({', '.join(quote(column) for column in columns)}) "
-        f"SELECT c.id, s.subject, {key}, n.kind, n.lane, n.payload, n.version, 0, {now}, {now}, '', 0 "
-        f"FROM (SELECT {news}) n, {subjects}, {quote(Connection._meta.db_table)} c "
-        f"WHERE c.push_enabled{{only}} ORDER BY 1, 2 {_on_conflict(vendor, outbox, form)}"
+        f"INSERT INTO {outbox} ({', '.join(quote(name) for name in names)}) SELECT {selected} FROM {source} "
+        f"WHERE c.push_enabled{{only}} ORDER BY {order} {_on_conflict(vendor, outbox, form)}"
     )
 
 
-def _on_conflict(vendor: str, outbox: str, form: str) -> str:
-    lane = f"lane = CASE WHEN {outbox}.lane > %s THEN %s ELSE {outbox}.lane END"
+def _key(vendor: str, *ends: str) -> str:
     if vendor == "mysql":
-        again = (
-            f"{outbox}.`key` = {outbox}.`key`" if form == "occurrence" else f"{outbox}.version = %s, {outbox}.{lane}"
-        )
-        return f"ON DUPLICATE KEY UPDATE {again}"
-    return "ON CONFLICT (key) DO " + ("NOTHING" if form == "occurrence" else f"UPDATE SET version = %s, {lane}")
+        return f"CONCAT(c.id, {', '.join(ends)})"
+    return f"CAST(c.id AS TEXT) || {' || '.join(ends)}"
+
+
+def _on_conflict(vendor: str, outbox: str, form: _Form) -> str:
+    changes = f"version = %s, lane = CASE WHEN {outbox}.lane > %s THEN %s ELSE {outbox}.lane END"
+    if vendor == "mysql":
+        return "ON DUPLICATE KEY UPDATE " + (f"{outbox}.`key` = {outbox}.`key`" if form == "once" else changes)
+    return "ON CONFLICT (key) DO " + ("NOTHING" if form == "once" else f"UPDATE SET {changes}")

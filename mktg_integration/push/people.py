@@ -63,7 +63,7 @@ class _Loader:
         self.driver = driver
         self.options = options
         self.erasures = {row.subject: str(row.payload["email"]) for row in rows if row.kind == Kind.ERASURE}
-        self.subjects = sorted({row.subject for row in rows})
+        self.subjects = sorted({row.subject for row in rows if row.kind != Kind.TAG})
         self.batch = Batch()
         self.acts = self._acts()
         self.mapper = cast(
@@ -247,7 +247,7 @@ class _Loader:
         except ProfileError as error:
             self._refuse(subject, "invalid_profile", str(error))
             return
-        wanted = replace(wanted, consent=resolved.status, evidence=resolved.evidence)
+        wanted = replace(wanted, consent=resolved.status, evidence=resolved.evidence, form=resolved.form)
         drop = frozenset(self.driver.normal_tag(name) for name in dropped)
         self._add(subject, profile.email, contact, Intent.SYNC, wanted, explicit=resolved.explicit, drop_tags=drop)
         said_so = optout is not None or any(act.consent == ConsentStatus.REFUSED for act in acts)

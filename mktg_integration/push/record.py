@@ -29,6 +29,7 @@ def write_mirror(connection: Connection, driver: Provider[Any, Any], out: Delive
     out.named_tags = {name: tags[name] for name in nameless}
     records += out.companies.values()
     records += out.records.values()
+    records += out.others
     records += [
         TaggingRecord(contact=contact, tag=tags[name].remote_id, tagged_at=as_of)
         for contact, name in sorted(out.tagged - out.untagged)

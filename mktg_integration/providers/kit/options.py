@@ -13,18 +13,21 @@ API_KEY = "API_KEY"
 ACCESS_TOKEN = "ACCESS_TOKEN"  # noqa: S105 - the setting's name
 REFRESH_TOKEN = "REFRESH_TOKEN"  # noqa: S105 - the setting's name
 CREDENTIAL_NAMES = (API_KEY, ACCESS_TOKEN, "CLIENT_ID", "CLIENT_SECRET", REFRESH_TOKEN)
-OPTION_NAMES = ("PROFILE", "UNKNOWN_CONSENT", "CREATE_FIELDS", "CREATE_TAGS")
+OPTION_NAMES = ("PROFILE", "UNKNOWN_CONSENT", "CREATE_FIELDS", "CREATE_TAGS", "FORM")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class KitOptions:
     """``is_oauth``: the connection may use what is under ``/v4/bulk/``. ``create_fields`` and ``create_tags``: what the
-    mapping names and the account lacks is created there; otherwise it is left out, with a note.
+    mapping names and the account lacks is created there; otherwise it is left out, with a note. ``form``: the form, by
+    name or id, that ``subscribe()`` puts people on, so that Kit asks them for a confirmation; empty: they are
+    subscribed at once.
     """
 
     is_oauth: bool = False
     create_fields: bool = True
     create_tags: bool = True
+    form: str = ""
 
 
 def parse_options(account: Account) -> KitOptions:
@@ -33,6 +36,7 @@ def parse_options(account: Account) -> KitOptions:
         is_oauth=is_oauth(account.credentials),
         create_fields=flag(account, "CREATE_FIELDS", default=True),
         create_tags=flag(account, "CREATE_TAGS", default=True),
+        form=str(account.options.get("FORM") or "").strip(),
     )
 
 

@@ -22,7 +22,7 @@ _CREATIONS = {
     steps.CREATE_TAG: (steps.BULK_CREATE_TAGS, normal_tag),
     steps.CREATE_FIELD: (steps.BULK_CREATE_FIELDS, field_key),
 }
-_LISTS = (steps.LIST_TAGS, steps.LIST_FIELDS)
+_LISTS = (steps.LIST_TAGS, steps.LIST_FIELDS, steps.LIST_FORMS)
 
 
 def plan(people: Sequence[Person], catalogue: Catalogue, options: KitOptions) -> Plan:

@@ -23,8 +23,9 @@ from mktg_integration.providers.base import (
     Snapshot,
     StreamSpec,
     Verb,
+    Verdict,
 )
-from mktg_integration.providers.kit import normal, options, pull, push
+from mktg_integration.providers.kit import normal, occurrences, options, pull, push
 from mktg_integration.providers.kit import plan as planning
 from mktg_integration.providers.kit.client import DEFAULT_BASE_URL, KitClient
 from mktg_integration.providers.kit.client.base import MAX_SYNCHRONOUS
@@ -33,6 +34,7 @@ from mktg_integration.providers.kit.client.oauth import DEFAULT_AUTHORIZE_URL
 from mktg_integration.providers.kit.options import KitOptions
 from mktg_integration.providers.kit.webhooks import KitWebhooks
 from mktg_integration.providers.oauth import OAuthEndpoints
+from mktg_integration.providers.occurrences import Occurrence, Progress
 
 
 class KitProvider(Provider[KitClient, KitOptions]):
@@ -44,7 +46,19 @@ class KitProvider(Provider[KitClient, KitOptions]):
     credential_names: ClassVar[tuple[str, ...]] = options.CREDENTIAL_NAMES
     option_names: ClassVar[tuple[str, ...]] = options.OPTION_NAMES
     verbs: ClassVar[frozenset[Verb]] = frozenset(
-        {Verb.SYNC, Verb.TAG, Verb.UNTAG, Verb.SUBSCRIBE, Verb.UNSUBSCRIBE, Verb.FORGET}
+        {
+            Verb.SYNC,
+            Verb.TAG,
+            Verb.UNTAG,
+            Verb.SUBSCRIBE,
+            Verb.FORM,
+            Verb.UNSUBSCRIBE,
+            Verb.FORGET,
+            Verb.PURCHASE,
+            Verb.SEQUENCE,
+            Verb.CREATE_TAG,
+            Verb.RENAME_TAG,
+        }
     )
     people_per_call: ClassVar[int] = MAX_SYNCHRONOUS
     introduces: ClassVar[bool] = True
@@ -99,6 +113,16 @@ class KitProvider(Provider[KitClient, KitOptions]):
     def plan(self, people: Sequence[Person], catalogue: Catalogue, options: KitOptions) -> Plan:
         return planning.plan(people, catalogue, options)
 
+    def can(self, verb: Verb, account: Account) -> bool:
+        if verb is Verb.PURCHASE and not options.is_oauth(account.credentials):
+            return False
+        return verb in self.verbs
+
+    def plan_occurrence(
+        self, person: Person, occurrence: Occurrence, catalogue: Catalogue, options: KitOptions, progress: Progress
+    ) -> Call | Verdict | None:
+        return occurrences.plan(person, occurrence, catalogue, options, progress)
+
     def execute(self, call: Call, client: KitClient) -> Answer:
         return push.execute(call, client)
 
@@ -116,5 +140,8 @@ class KitProvider(Provider[KitClient, KitOptions]):
             Verb.SUBSCRIBE: "a new subscriber only: who is inactive or opted out comes back by a form's confirmation",
             Verb.FORGET: "unsubscribes and takes our tags away; a person deletes the subscriber in Kit's own pages",
             Verb.TRACK: "Kit takes no events",
+            Verb.FORM: "creates the person inactive and adds them to the form, which asks for the confirmation",
+            Verb.PURCHASE: "by OAuth alone; with an API key purchases are left out",
+            Verb.SEQUENCE: "of people who granted consent and have not opted out",
         }
         return tuple(Capability(name=verb, supported=verb in self.verbs, note=notes.get(verb, "")) for verb in Verb)

@@ -9,8 +9,8 @@ from typing import Any
 from mktg_integration.exceptions import ServiceError
 from mktg_integration.http import redact_message
 from mktg_integration.profile import normal_email
-from mktg_integration.providers.base import Answer, Call, Outcome, Result
-from mktg_integration.providers.kit import schemas, steps
+from mktg_integration.providers.base import Answer, Call, Outcome, Result, normal_name
+from mktg_integration.providers.kit import mirrored, occurrences, schemas, steps
 from mktg_integration.providers.kit.client import KitClient, Written
 from mktg_integration.providers.kit.client.base import MAX_PER_PAGE
 from mktg_integration.providers.kit.normal import (
@@ -21,7 +21,7 @@ from mktg_integration.providers.kit.normal import (
     normal_tag,
     tag_record,
 )
-from mktg_integration.records import CustomFieldRecord, TagRecord
+from mktg_integration.records import CustomFieldRecord, FormMemberRecord, TagRecord
 
 JSON = Any
 
@@ -148,6 +148,20 @@ def _untag(call: Call, client: KitClient) -> Answer:
         if not _status(error, 404):
             raise
     return Answer(results={key: Result()})
+
+
+def _add_to_form(call: Call, client: KitClient) -> Answer:
+    key, item = _one(call)
+    form = item["form"]
+    try:
+        written = client.add_to_form(form, item["id"])
+    except ServiceError as error:
+        if not _status(error, 404):
+            raise
+        reason = f"Kit has no form {form}, or the subscriber is gone: correct the form, then replay"
+        return Answer(results={key: Result(outcome=Outcome.REJECTED, code="no_such_form", reason=reason)})
+    member = FormMemberRecord(contact=item["id"], form=form, added_at=written.value.added_at)
+    return Answer(results={key: Result(record=contact_record(written.value))}, records=(member,))
 
 
 # Many people
@@ -310,6 +324,23 @@ def _list_fields(call: Call, client: KitClient) -> Answer:
     return Answer(results=_listed(call, field_key, there), fields=fields)
 
 
+def _list_forms(call: Call, client: KitClient) -> Answer:
+    page = client.list_forms(per_page=MAX_PER_PAGE).page()
+    forms = tuple(mirrored.form(one) for one in page.items)
+    there = {normal_name(form.name) for form in forms}
+    results = {
+        key: Result()
+        if normal_name(name) in there
+        else Result(
+            outcome=Outcome.REJECTED,
+            code="no_such_form",
+            reason=f"Kit has no form named {name!r}: give its name as Kit shows it, or its id",
+        )
+        for key, name in call.items.items()
+    }
+    return Answer(results=results, records=forms)
+
+
 def _listed(call: Call, normal: Callable[[str], str], there: set[str]) -> dict[str, Result]:
     return {
         key: Result() if all(normal(name) in there for name in names) else _NOT_LISTED
@@ -337,4 +368,7 @@ _OPERATIONS: Mapping[str, Callable[[Call, KitClient], Answer]] = {
     steps.CREATE_FIELD: _create_field,
     steps.BULK_CREATE_FIELDS: _bulk_create_fields,
     steps.LIST_FIELDS: _list_fields,
+    steps.ADD_TO_FORM: _add_to_form,
+    steps.LIST_FORMS: _list_forms,
+    **occurrences.OPERATIONS,
 }

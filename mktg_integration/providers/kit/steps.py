@@ -7,7 +7,16 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from mktg_integration.profile import ConsentStatus, normal_email
-from mktg_integration.providers.base import Catalogue, Intent, Patch, Person, Snapshot, Verdict, VerdictKind
+from mktg_integration.providers.base import (
+    Catalogue,
+    Intent,
+    Patch,
+    Person,
+    Snapshot,
+    Verdict,
+    VerdictKind,
+    normal_name,
+)
 from mktg_integration.providers.consent import Step, consent_step, may_be_mailed
 from mktg_integration.providers.kit.normal import FIELD, FIRST_NAME, field_key
 from mktg_integration.providers.kit.options import KitOptions
@@ -31,6 +40,8 @@ LIST_TAGS = "list_tags"
 CREATE_FIELD = "create_field"
 BULK_CREATE_FIELDS = "bulk_create_fields"
 LIST_FIELDS = "list_fields"
+ADD_TO_FORM = "add_to_form"
+LIST_FORMS = "list_forms"
 
 INHERITED = "inherited"
 """In place of evidence: a contact was linked whose predecessor had opted out, and has still to be unsubscribed."""
@@ -42,6 +53,7 @@ NEEDS_CONFIRMATION = (
 CANNOT_RESUBSCRIBE = (
     "not subscribed: Kit's API cannot bring back who opted out; the person can, with a form and its confirmation"
 )
+AWAITS_CONFIRMATION = "not subscribed yet: the person is on a form of Kit's and has still to confirm"
 LINKED = (
     "the new address belonged to another Kit subscriber, which is now this person's; the subscriber at the old address "
     "was left, without our tags: delete it in Kit's own pages if it is not needed"
@@ -128,7 +140,8 @@ def _missing(person: Person, wanted: Snapshot, world: World) -> Next:
     notes = changes.notes + tags.notes
     if changes.to_create:
         return Next(needs=(*_create_fields(person, changes.to_create), *tags.needs), notes=notes)
-    granted = step in (Step.SUBSCRIBE, Step.RESUBSCRIBE)
+    # Whom a form asks for confirmation stays inactive until it comes.
+    granted = step in (Step.SUBSCRIBE, Step.RESUBSCRIBE) and not _form(person, wanted, world)
     item = {
         "email_address": wanted.email,
         "first_name": wanted.values.get(FIRST_NAME),
@@ -162,11 +175,12 @@ def _existing(person: Person, wanted: Snapshot, known: ContactRecord, world: Wor
         return _link(person, wanted, known, world)
     changes = _changes(person, wanted, known, world)
     tags = _tag_changes(person, wanted, known, world)
-    notes = (*changes.notes, *tags.notes, *_consent_notes(person, step, known))
+    form = _join_form(person, wanted, known, world)
+    notes = (*changes.notes, *tags.notes, *(() if form else _consent_notes(person, step, known, world)))
     if changes.to_create:
         return Next(needs=(*_create_fields(person, changes.to_create), *tags.needs), notes=notes)
     moved = _is_moved(person, wanted, known)
-    needs = list(tags.needs)
+    needs = [*tags.needs, *form]
     if changes.values or moved:
         needs.insert(0, _update(person, wanted, known, changes, moved=moved, is_oauth=world.options.is_oauth))
     return Next(needs=tuple(needs), notes=notes)
@@ -220,12 +234,35 @@ def _link(person: Person, wanted: Snapshot, known: ContactRecord, world: World) 
     return Next(needs=(find,), notes=(LINKED,))
 
 
-def _consent_notes(person: Person, step: Step, known: ContactRecord) -> tuple[str, ...]:
+# Confirmation by a form
+
+
+def _form(person: Person, wanted: Snapshot, world: World) -> str:
+    """The form for a ``subscribe()`` of which Kit has not been told yet; nothing else puts anybody on a form."""
+    if not person.explicit or consent_step(person) is not Step.RESUBSCRIBE:
+        return ""
+    return wanted.form or world.options.form
+
+
+def _join_form(person: Person, wanted: Snapshot, known: ContactRecord, world: World) -> tuple[Need, ...]:
+    name = _form(person, wanted, world)
+    if not name or known.status in (ContactStatus.BOUNCED, ContactStatus.COMPLAINED):
+        # Kit keeps both as they are, whatever a form says.
+        return ()
+    form = name if name.isdigit() else world.catalogue.forms.get(normal_name(name))
+    if form is None:
+        return (Need(operation=LIST_FORMS, item=name),)
+    patch = Patch(consent=ConsentStatus.GRANTED, evidence=wanted.evidence)
+    return (Need(operation=ADD_TO_FORM, item={"id": known.remote_id, "form": form}, patch=patch),)
+
+
+def _consent_notes(person: Person, step: Step, known: ContactRecord, world: World) -> tuple[str, ...]:
     granted = person.wanted is not None and person.wanted.consent is ConsentStatus.GRANTED
     if not granted or (step is Step.NONE and not person.explicit):
         return ()
     if known.status is ContactStatus.INACTIVE:
-        return (NEEDS_CONFIRMATION,)
+        by_form = person.wanted is not None and (person.wanted.form or world.options.form)
+        return (AWAITS_CONFIRMATION if person.explicit and by_form else NEEDS_CONFIRMATION,)
     return (CANNOT_RESUBSCRIBE,) if known.status.opted_out else ()
 
 
