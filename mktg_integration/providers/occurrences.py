@@ -74,19 +74,23 @@ class Purchase:
             raise ValueError("products: a purchase has at least one")
         if len({line.line_id for line in lines}) < len(lines):
             raise ValueError("products: two lines have one line_id; give each its own")
+        given = {"subtotal": subtotal, "tax": tax, "shipping": shipping, "discount": discount, "total": total}
+        for name, amount in given.items():
+            if amount is not None:
+                _check_money(name, amount)
         sum_of_lines = sum((line.unit_price * line.quantity for line in lines), Decimal(0))
         before = sum_of_lines if subtotal is None else subtotal
-        after = before + tax + shipping - discount if total is None else total
-        money = dict(zip(_MONEY, (before, tax, shipping, discount, after), strict=True))
-        for name, amount in money.items():
-            _check_money(name, amount)
         return cls(
             transaction_id=transaction_id.strip(),
             currency=code,
             products=lines,
+            subtotal=before,
+            tax=tax,
+            shipping=shipping,
+            discount=discount,
+            total=before + tax + shipping - discount if total is None else total,
             status=status,
             occurred_at=occurred_at.isoformat(),
-            **money,
         )
 
     def as_json(self) -> dict[str, JSON]:
@@ -111,8 +115,7 @@ class Purchase:
         """The inverse of ``as_json``."""
         lines = [Product(**{**line, "unit_price": Decimal(line["unit_price"])}) for line in told["products"]]
         money = {name: Decimal(told[name]) for name in _MONEY}
-        plain: dict[str, Any] = {name: told[name] for name in ("transaction_id", "currency", "status", "occurred_at")}
-        return cls(products=lines, **plain, **money)
+        return cls(**{**told, **money, "products": lines})
 
 
 def _checked(number: int, product: Product) -> Product:
