@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any, NamedTuple
+from urllib.parse import urlsplit
 
-from django.db import router, transaction
+from django.db import IntegrityError, router, transaction
+from django.http import HttpRequest
 
 from mktg_integration.conf import NAME, settings
-from mktg_integration.exceptions import ConfigurationError
+from mktg_integration.exceptions import Action, ConfigurationError, MalformedAnswerError, ServiceError
 from mktg_integration.models import Connection, ConnectionSource, ConnectionState, WaitReason
-from mktg_integration.models.connections import site_address
-from mktg_integration.providers.base import Provider
+from mktg_integration.models.connections import ENGINE_KEYS, site_address
+from mktg_integration.providers.base import Account, Identity, Provider
 from mktg_integration.providers.registry import get_provider
 from mktg_integration.rates import limiter_for
 from mktg_integration.tokens import database_tokens
@@ -109,6 +113,76 @@ def open_client(connection: Connection) -> Opened:
     tokens = database_tokens(connection, driver, account)
     client = driver.client(account, limiter=limiter_for(account, driver), tokens=tokens)
     return Opened(driver, driver.options(account), client)
+
+
+def identify(connection: Connection, driver: Provider[Any, Any], client: Any) -> Identity | None:
+    """Ask the service which account the connection is, and keep it. Raises ``ServiceError``."""
+    identity = driver.identify(client)
+    if identity is None:
+        return None
+    key = account_key(driver, identity)
+    with suppress(IntegrityError), transaction.atomic(using=router.db_for_write(Connection)):
+        # Of two declared connections of one account the first has it.
+        Connection.objects.filter(pk=connection.pk).update(account_key=key, account_label=identity.label[:255])
+        connection.account_key, connection.account_label = key, identity.label[:255]
+    return identity
+
+
+def account_key(driver: Provider[Any, Any], identity: Identity) -> str:
+    """By which an account is known over all of its provider's connections."""
+    return f"{driver.name}:{identity.remote_id}"[:191]
+
+
+def checked_account(name: str, driver: Provider[Any, Any], credentials: Mapping[str, str], options: Any) -> Account:
+    """The account as people entered it. Raises ``ConfigurationError`` that names what is wrong."""
+    known = (ENGINE_KEYS - {"PROVIDER"}) | set(driver.option_names)
+    if not isinstance(options, dict):
+        raise ConfigurationError("options must be a JSON object")
+    unknown = sorted(set(options) - known)
+    if unknown:
+        raise ConfigurationError(
+            f"{', '.join(unknown)}: not an option of {driver.label}; there are: {', '.join(sorted(known))}"
+        )
+    driver.check_credentials(credentials)
+    account = Account(
+        name=name,
+        base_url=str(options.get("BASE_URL") or driver.default_base_url).rstrip("/"),
+        credentials=credentials,
+        options={key: value for key, value in options.items() if key in driver.option_names},
+    )
+    driver.options(account)
+    return account
+
+
+def try_out(driver: Provider[Any, Any], account: Account) -> Identity | None:
+    """Whether the service accepts these credentials, by one call that changes nothing; which account they open.
+
+    None where the service documents no such call. Raises ``ConfigurationError`` that says what it answered.
+    """
+    client = driver.client(account, limiter=limiter_for(account, driver))
+    try:
+        return driver.identify(client)
+    except ServiceError as error:
+        if error.action in (Action.RECONNECT, Action.FORBIDDEN):
+            raise ConfigurationError(f"{driver.label} refuses these credentials: {error}") from None
+        raise ConfigurationError(f"{driver.label} could not be asked whether these are right: {error}") from None
+    except MalformedAnswerError as error:
+        raise ConfigurationError(str(error)) from None
+
+
+def public_address(path: str, request: HttpRequest | None = None) -> str:
+    """``path`` (as ``reverse`` gives it) as services reach it: under ``PUBLIC_URL``, else as ``request`` came.
+
+    Raises ``ConfigurationError`` where there is neither.
+    """
+    given = settings.PUBLIC_URL.strip().rstrip("/")
+    if given:
+        parts = urlsplit(given)
+        prefix = "" if path.startswith(f"{parts.path}/") else parts.path
+        return f"{parts.scheme}://{parts.netloc}{prefix}{path}"
+    if request is None:
+        raise ConfigurationError(f'{NAME}["PUBLIC_URL"]: set it to the address at which services reach this site')
+    return request.build_absolute_uri(path)
 
 
 def _provider_name(name: str, given: Any) -> str:

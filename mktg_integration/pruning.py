@@ -1,15 +1,15 @@
-"""What goes after a while: runs, and the rate slots of credentials that are used no more."""
+"""What goes after a while: runs, applied deliveries, and the rate slots of credentials that are used no more."""
 
 from __future__ import annotations
 
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from django.db.models import Max, QuerySet
+from django.db.models import Max, Q, QuerySet
 from django.utils import timezone
 
 from mktg_integration.conf import settings
-from mktg_integration.models import RateSlot, Run
+from mktg_integration.models import InboxRow, InboxState, RateSlot, Run
 
 BATCH = 1000
 UNUSED_SLOTS = timedelta(days=1)
@@ -20,21 +20,24 @@ class Pruned(NamedTuple):
 
     runs: int
     rate_slots: int
+    inbox: int = 0
 
 
 def prune(*, days: float | None = None, connection_id: int | None = None, dry_run: bool = False) -> Pruned:
     """Remove runs that began more than ``days`` ago (default ``RUNS_KEPT_DAYS``), in short transactions.
 
-    The last run of each connection and kind stays. With ``connection_id``, only runs of that connection.
+    The last run of each connection and kind stays. Deliveries that were applied go after ``INBOX_KEPT_DAYS``; those
+    that were not understood are kept as long as runs. With ``connection_id``, only runs and deliveries of that one.
     """
     now = timezone.now()
-    runs = _old_runs(now - timedelta(days=settings.RUNS_KEPT_DAYS if days is None else days))
+    before = now - timedelta(days=settings.RUNS_KEPT_DAYS if days is None else days)
+    runs, inbox = _old_runs(before), _old_deliveries(now, before)
     if connection_id is not None:
-        runs = runs.filter(connection_id=connection_id)
+        runs, inbox = runs.filter(connection_id=connection_id), inbox.filter(connection_id=connection_id)
     slots = RateSlot.objects.none() if connection_id is not None else _unused_slots(now)
     if dry_run:
-        return Pruned(runs.count(), slots.count())
-    return Pruned(_delete(runs), _delete(slots))
+        return Pruned(runs.count(), slots.count(), inbox.count())
+    return Pruned(_delete(runs), _delete(slots), _delete(inbox))
 
 
 def _old_runs(before: datetime) -> QuerySet[Run]:
@@ -42,6 +45,14 @@ def _old_runs(before: datetime) -> QuerySet[Run]:
         Run.objects.order_by().values("connection_id", "kind").annotate(last=Max("pk")).values_list("last", flat=True)
     )
     return Run.objects.filter(started_at__lt=before).exclude(pk__in=list(last))
+
+
+def _old_deliveries(now: datetime, unreadable_before: datetime) -> QuerySet[InboxRow]:
+    applied_before = now - timedelta(days=settings.INBOX_KEPT_DAYS)
+    return InboxRow.objects.filter(
+        Q(state=InboxState.APPLIED, received_at__lt=applied_before)
+        | Q(state=InboxState.UNREADABLE, received_at__lt=unreadable_before)
+    )
 
 
 def _unused_slots(now: datetime) -> QuerySet[RateSlot]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable, Sequence
 
 from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
@@ -10,9 +11,14 @@ from django.utils import timezone
 from mktg_integration import background
 from mktg_integration.conf import settings
 from mktg_integration.exceptions import MktgError
-from mktg_integration.models import Connection, OutboxRow, Run
+from mktg_integration.inbound import registration
+from mktg_integration.inbound.apply import apply_inbox as inbound_apply
+from mktg_integration.models import Connection, InboxRow, InboxState, Lane, OutboxRow, Run
+from mktg_integration.oauth.disconnect import disconnect as oauth_disconnect
+from mktg_integration.oauth.idle import refresh_idle
 from mktg_integration.pruning import prune
 from mktg_integration.pull import engine
+from mktg_integration.push import outbox, wake
 from mktg_integration.push.drain import drain as push_drain
 
 if settings.TASK_ENGINE == "celery":
@@ -20,6 +26,9 @@ if settings.TASK_ENGINE == "celery":
     from mktg_integration.background.celery import run as run
 
 logger = logging.getLogger("mktg_integration.tasks")
+
+SOON_SECONDS = 10.0
+"""What is due later than this is left to the schedule, so that many wake-ups do not become many tasks that wait."""
 
 
 def drain(connection_id: int) -> None:
@@ -68,6 +77,81 @@ def pull_all() -> None:
             continue
         if streams:
             background.enqueue("mktg_integration.tasks.pull", connection.pk)
+
+
+def apply_inbox(connection_id: int) -> None:
+    """Apply what one connection's service has told, for at most ``DRAIN_SECONDS``."""
+    connection = Connection.objects.filter(pk=connection_id).first()
+    if connection is None:
+        logger.info("connection %s is gone, and with it what came in", connection_id)
+        return
+    done = inbound_apply(connection, on_opt_out=lambda subjects: _stop_elsewhere(connection, subjects))
+    if done.next_in is not None and done.next_in <= SOON_SECONDS:
+        background.enqueue("mktg_integration.tasks.apply_inbox", connection_id, delay=done.next_in)
+
+
+def apply_all() -> None:
+    """Queue a task for each connection with something in the inbox; run each minute by the schedule."""
+    due = InboxRow.objects.filter(state=InboxState.PENDING, due_at__lte=timezone.now()).order_by()
+    for connection_id in due.values_list("connection_id", flat=True).distinct():
+        background.enqueue("mktg_integration.tasks.apply_inbox", connection_id)
+
+
+def refresh_tokens() -> None:
+    """Refresh the OAuth tokens that are about to run out; run every few minutes by the schedule."""
+    refresh_idle()
+
+
+def register_webhooks(connection_id: int) -> None:
+    """Have the service tell the events that take no parameter, and repair what is registered."""
+    _with_webhooks(connection_id, registration.register)
+
+
+def repair_webhooks(connection_id: int) -> None:
+    """Make anew what was registered and is not there any more."""
+    _with_webhooks(connection_id, registration.repair)
+
+
+def remove_webhooks(connection_id: int) -> None:
+    """Have the service tell nothing any more."""
+    _with_webhooks(connection_id, registration.remove)
+
+
+def disconnect(connection_id: int, delete_mirror: int = 0) -> None:
+    """Remove the webhooks, revoke and wipe the tokens, and with ``delete_mirror`` what the service told."""
+    remove_webhooks(connection_id)
+    connection = Connection.objects.filter(pk=connection_id).first()
+    if connection is not None:
+        oauth_disconnect(connection, delete_mirror=bool(delete_mirror))
+
+
+def _with_webhooks(connection_id: int, work: Callable[[Connection], registration.Registration]) -> None:
+    connection = Connection.objects.filter(pk=connection_id).first()
+    if connection is None:
+        return
+    try:
+        done = work(connection)
+    except MktgError as error:
+        # Told to whoever looks after the site; repeating it would not help.
+        logger.error("%s: its webhooks were not brought into line: %s", connection.name, error)  # noqa: TRY400
+        return
+    logger.info(
+        "%s: %d webhooks made, %d kept, %d removed",
+        connection.name,
+        len(done.created),
+        len(done.kept),
+        len(done.removed),
+    )
+
+
+def _stop_elsewhere(connection: Connection, subjects: Sequence[str]) -> None:
+    """An unsubscribe anywhere stops everywhere (``UNSUBSCRIBE_SCOPE``): the other services are to hear of it."""
+    if settings.UNSUBSCRIBE_SCOPE != "everywhere":
+        return
+    others = Connection.objects.filter(push_enabled=True).exclude(pk=connection.pk).values_list("pk", flat=True)
+    if others:
+        outbox.mark(subjects, lane=Lane.URGENT, connections=list(others))
+        wake.wake_on_commit(urgent=True)
 
 
 def housekeeping() -> None:

@@ -8,9 +8,9 @@ from typing import Any
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
+from mktg_integration.connections import account_key, checked_account, try_out
 from mktg_integration.exceptions import ConfigurationError, DecryptionError
 from mktg_integration.models import Connection
-from mktg_integration.models.connections import ENGINE_KEYS
 from mktg_integration.providers.base import Account, Provider
 from mktg_integration.providers.registry import get_provider, provider_names
 
@@ -74,18 +74,28 @@ class ConnectionForm(forms.ModelForm):  # type: ignore[type-arg]
         options = cleaned.get("stored_options") or {}
         self._credentials = self._merged(provider, cleaned)
         try:
-            _check_option_names(options, driver)
-            driver.check_credentials(self._credentials)
-            driver.options(
-                Account(
-                    name=self.instance.name,
-                    base_url=str(options.get("BASE_URL") or driver.default_base_url),
-                    credentials=self._credentials,
-                    options={name: value for name, value in options.items() if name in driver.option_names},
-                )
-            )
+            credentials = self.instance.with_tokens(dict(self._credentials), driver.oauth)
+            account = checked_account(self.instance.name, driver, credentials, options)
+            if self._entered(provider, cleaned):
+                self._try_out(driver, account)
         except ConfigurationError as error:
             self.add_error(None, str(error))
+
+    def _try_out(self, driver: Provider[Any, Any], account: Account) -> None:
+        """Before it is saved: a wrong key is found while whoever entered it still looks at the page."""
+        identity = try_out(driver, account)
+        if identity is None:
+            return
+        key = account_key(driver, identity)
+        same = Connection.objects.filter(account_key=key).exclude(pk=self.instance.pk).first()
+        if same is not None:
+            raise ConfigurationError(f"this account is connected already, as {same.name}")
+        if self.instance.pk and self.instance.account_key not in (None, key):
+            raise ConfigurationError(
+                "this is the key of another account; a connection keeps its account, because its contacts are known by "
+                "that account's ids: add the other one as a new connection"
+            )
+        self.instance.account_key, self.instance.account_label = key, identity.label[:255]
 
     def _merged(self, provider: str, cleaned: dict[str, Any]) -> dict[str, str]:
         stored: dict[str, str] = {}
@@ -94,20 +104,12 @@ class ConnectionForm(forms.ModelForm):  # type: ignore[type-arg]
                 stored = dict(self.instance.credentials)
             except DecryptionError:
                 self.add_error("forget_credentials", _("What is stored cannot be read: forget it, and enter all anew."))
-        entered = {
+        return {**stored, **self._entered(provider, cleaned)}
+
+    @staticmethod
+    def _entered(provider: str, cleaned: dict[str, Any]) -> dict[str, str]:
+        return {
             name: cleaned[field].strip()
             for field, (_provider, name) in credential_fields((provider,)).items()
             if (cleaned.get(field) or "").strip()
         }
-        return {**stored, **entered}
-
-
-def _check_option_names(options: Any, driver: Provider[Any, Any]) -> None:
-    known = (ENGINE_KEYS - {"PROVIDER"}) | set(driver.option_names)
-    if not isinstance(options, dict):
-        raise ConfigurationError("options must be a JSON object")
-    unknown = sorted(set(options) - known)
-    if unknown:
-        raise ConfigurationError(
-            f"{', '.join(unknown)}: not an option of {driver.label}; there are: {', '.join(sorted(known))}"
-        )

@@ -14,6 +14,7 @@ from django.utils.translation import gettext_lazy as _
 from mktg_integration import connections as binding
 from mktg_integration.admin import sending
 from mktg_integration.admin.base import NOTHING, ModelAdmin, moment
+from mktg_integration.admin.connecting import Connecting
 from mktg_integration.admin.connection_form import ConnectionForm, credential_fields
 from mktg_integration.exceptions import DecryptionError, MktgError
 from mktg_integration.models import Connection, ConnectionSource, ConnectionState, DeadRow, Lane, OutboxRow
@@ -21,16 +22,23 @@ from mktg_integration.providers.registry import get_provider
 
 # What staff may switch of a connection that settings declare.
 SWITCHES = ["paused", "dry_run"]
-HEALTH = ["health", "waits_until", "last_success", "last_failure", "due", "dead", "bound_url", "created_at"]
+HEALTH = ["account", "health", "waits_until", "last_success", "last_failure", "due", "dead", "bound_url", "created_at"]
 
 
 @admin.register(Connection)
-class ConnectionAdmin(ModelAdmin):
+class ConnectionAdmin(Connecting, ModelAdmin):
     form = ConnectionForm
     list_display = ["name", "provider", "source", "health", "last_success", "push_enabled", "paused"]
     list_select_related = ["state"]
     show_full_result_count = False
-    actions = ["push_now", "confirm_site"]
+    actions = [
+        "push_now",
+        "confirm_site",
+        "register_webhooks",
+        "remove_webhooks",
+        "disconnect",
+        "disconnect_and_delete",
+    ]
 
     def get_queryset(self, request: HttpRequest) -> models.QuerySet[Connection]:
         # Credentials are not even read for a list, so that a wrong key breaks no page.

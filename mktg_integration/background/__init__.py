@@ -24,6 +24,8 @@ class Periodic(NamedTuple):
 PERIODIC = (
     Periodic("mktg_integration: drain", "mktg_integration.tasks.drain_all", 1),
     Periodic("mktg_integration: pull", "mktg_integration.tasks.pull_all", 15),
+    Periodic("mktg_integration: inbox", "mktg_integration.tasks.apply_all", 1),
+    Periodic("mktg_integration: tokens", "mktg_integration.tasks.refresh_tokens", 5),
     Periodic("mktg_integration: housekeeping", "mktg_integration.tasks.housekeeping", 24 * 60),
 )
 """What ``mktg_schedule`` installs."""

@@ -11,9 +11,10 @@ from mktg_integration.checks.background import check_background
 from mktg_integration.checks.connections import check_connections
 from mktg_integration.checks.database import check_database
 from mktg_integration.checks.keys import check_keys
+from mktg_integration.checks.oauth import check_oauth
 from mktg_integration.checks.site import check_site
 
 TAG = "mktg_integration"
 
-for check in (check_site, check_keys, check_connections, check_background, check_database):
+for check in (check_site, check_keys, check_connections, check_background, check_database, check_oauth):
     register(check, TAG)

@@ -83,7 +83,7 @@ class Connection(models.Model):
         return Account(
             name=self.name,
             base_url=str(given.get("BASE_URL") or driver.default_base_url).rstrip("/"),
-            credentials=self._with_tokens(self.given_credentials(), driver.oauth),
+            credentials=self.with_tokens(self.given_credentials(), driver.oauth),
             options={key: value for key, value in given.items() if key in driver.option_names},
         )
 
@@ -92,7 +92,7 @@ class Connection(models.Model):
         given = self.declared if self.source == ConnectionSource.SETTINGS else self.credentials
         return {name: str(given[name]) for name in self.driver.credential_names if given.get(name)}
 
-    def _with_tokens(self, given: dict[str, str], endpoints: OAuthEndpoints | None) -> dict[str, str]:
+    def with_tokens(self, given: dict[str, str], endpoints: OAuthEndpoints | None) -> dict[str, str]:
         """The tokens of OAuth take the place of those given, until others than they began with are given."""
         token = getattr(self, "oauth", None) if endpoints is not None and self.pk is not None else None
         if endpoints is None or token is None or token.origin != oauth_origin(endpoints, given):

@@ -43,8 +43,8 @@ class Notice:
 
     ``contact`` is the contact's remote id, ``record`` the contact as told, ``at`` when it happened (None: not told).
     ``opt_out`` is set where the event itself means that the contact may be mailed no more. ``tag`` is the remote id of
-    the tag that was added (``has_tag``) or taken away; ``reads_tags`` says that tags changed, whichever.
-    ``purchase`` is the remote id of a purchase that was made.
+    the tag that was added (``has_tag``) or taken away, ``tag_name`` its name if told; ``reads_tags`` says that tags
+    changed, whichever. ``purchase`` is the remote id of a purchase that was made.
     """
 
     contact: str = ""
@@ -52,6 +52,7 @@ class Notice:
     at: datetime | None = None
     opt_out: ContactStatus | None = None
     tag: str = ""
+    tag_name: str = ""
     has_tag: bool = True
     reads_tags: bool = False
     purchase: str = ""
@@ -112,7 +113,7 @@ class Webhooks(ABC, Generic[C]):
     def is_genuine(
         self, headers: Mapping[str, str], body: bytes, secrets: Collection[str], *, now: float, tolerance: float
     ) -> bool:
-        """Whether raw ``body`` was signed with one of ``secrets``, within ``tolerance`` seconds of ``now`` (Unix time)."""
+        """Whether raw ``body`` was signed with one of ``secrets`` within ``tolerance`` seconds of Unix time ``now``."""
         return False
 
     @abstractmethod

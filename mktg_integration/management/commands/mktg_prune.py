@@ -12,7 +12,10 @@ from mktg_integration.pruning import prune
 
 
 class Command(MktgCommand):
-    help = "Remove old runs, and the rate slots of credentials that are used no more. The schedule does so each day."
+    help = (
+        "Remove old runs and deliveries, and the rate slots of credentials that are used no more. "
+        "The schedule does so each day."
+    )
 
     def add_own_arguments(self, parser: CommandParser) -> None:
         parser.add_argument(
@@ -26,5 +29,5 @@ class Command(MktgCommand):
         only = self.connections(connection)[0].pk if connection else None
         pruned = prune(days=days, connection_id=only, dry_run=dry_run)
         would = "would be removed" if dry_run else "removed"
-        self.say(f"{pruned.runs} runs and {pruned.rate_slots} rate slots {would}")
+        self.say(f"{pruned.runs} runs, {pruned.inbox} deliveries and {pruned.rate_slots} rate slots {would}")
         return pruned._asdict()

@@ -223,7 +223,7 @@ def _read_event(kind: str, data: JSON, at: datetime) -> list[Notice]:
     if kind in _TAGGED:
         tag = data.get("tag")
         tags = (
-            {"tag": str(tag["id"]), "has_tag": _TAGGED[kind]}
+            {"tag": str(tag["id"]), "tag_name": str(tag.get("name") or ""), "has_tag": _TAGGED[kind]}
             if isinstance(tag, Mapping) and isinstance(tag.get("id"), int)
             else {"reads_tags": True}
         )

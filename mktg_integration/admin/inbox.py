@@ -1,0 +1,70 @@
+"""What the services told: the inbox, and what they were asked to tell."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from django.contrib import admin, messages
+from django.db import models
+from django.http import HttpRequest
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext
+
+from mktg_integration.admin.base import NOTHING, ReadOnlyAdmin, pretty
+from mktg_integration.exceptions import DecryptionError
+from mktg_integration.inbound.replay import replay
+from mktg_integration.models import InboxRow, WebhookSubscription
+
+
+@admin.register(InboxRow)
+class InboxRowAdmin(ReadOnlyAdmin):
+    list_display = ["received_at", "connection", "kind", "event", "state", "attempts", "detail"]
+    list_filter = ["state", "kind", "connection"]
+    list_select_related = ["connection"]
+    fields = [
+        ("connection", "kind"),
+        ("event", "parameter"),
+        ("received_at", "due_at", "applied_at"),
+        ("state", "attempts"),
+        "detail",
+        "told",
+    ]
+    readonly_fields = ["told"]
+    secret_fields = ("body",)
+    ordering = ["-received_at"]
+    actions = ["apply_again"]
+
+    @admin.display(description=_("as received"))
+    def told(self, row: InboxRow) -> SafeString | str:
+        try:
+            raw = str(row.body.get("raw", ""))
+        except DecryptionError as error:
+            return str(error)
+        try:
+            return pretty(json.loads(raw))
+        except (ValueError, RecursionError):
+            text = raw.encode("utf-8", "replace").decode()[:10_000]
+            return format_html('<pre style="margin:0;white-space:pre-wrap">{}</pre>', text) if text else NOTHING
+
+    @admin.action(description=_("Apply again"), permissions=["push"])
+    def apply_again(self, request: HttpRequest, queryset: models.QuerySet[InboxRow]) -> None:
+        count = replay(queryset, applied=True)
+        text = ngettext("%d delivery is being applied.", "%d deliveries are being applied.", count) % count
+        self.message_user(request, text, messages.SUCCESS if count else messages.WARNING)
+
+
+@admin.register(WebhookSubscription)
+class WebhookSubscriptionAdmin(ReadOnlyAdmin):
+    list_display = ["event", "parameter", "connection", "is_registered", "registered_at"]
+    list_filter = ["connection"]
+    list_select_related = ["connection"]
+    fields = ["connection", "event", "parameter", "is_registered", "registered_at"]
+    readonly_fields = ["is_registered"]
+    secret_fields = ("secrets",)
+
+    @admin.display(description=_("registered"), boolean=True)
+    def is_registered(self, row: Any) -> bool:
+        return bool(row.remote_id)

@@ -1,0 +1,1 @@
+"""What the services tell by themselves: received and kept at once, applied by a task."""

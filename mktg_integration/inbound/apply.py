@@ -1,0 +1,368 @@
+"""Applies what came to the mirror: in the order of its time, once, by one process for each connection.
+
+Signed facts are written as they are. Of what is unsigned an opt-out is believed at once; all else is only a reason to
+read the contact again. An older word never undoes a newer one: the mirror's own guard sees to it.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.contrib.auth import get_user_model
+from django.db import router, transaction
+from django.db.models import Exists, Min, OuterRef
+from django.db.models.functions import Lower
+from django.utils import timezone
+
+from mktg_integration.conf import settings
+from mktg_integration.connections import open_client
+from mktg_integration.exceptions import MktgError, ServiceError, UnsupportedError
+from mktg_integration.inbound.addresses import address_of
+from mktg_integration.inbound.reading import Lesson, Told, by_time, fact, learn, read_rows
+from mktg_integration.mirror import links, reader, writer
+from mktg_integration.mirror.keys import remote_key, tagging_key
+from mktg_integration.models import (
+    Connection,
+    Contact,
+    InboundAddress,
+    InboxRow,
+    InboxState,
+    OutboxRow,
+    SyncState,
+    Tag,
+    Tagging,
+)
+from mktg_integration.models.leases import take_row_lease
+from mktg_integration.profile import normal_email
+from mktg_integration.providers.webhooks import Notice, Webhooks
+from mktg_integration.records import ContactRecord, TaggingRecord, TagRecord
+
+logger = logging.getLogger("mktg_integration.inbound")
+
+BATCH = 100
+LINES = 500
+"""Characters that the inbox has for a reason."""
+OWN_PUSH_SECONDS = 3.0
+OWN_PUSH_TRIES = 40
+"""So often an opt-out waits for a push of ours to the same person to end: two minutes, longer than any lease."""
+TAG_LAG = (30.0, 120.0, 600.0)
+"""Seconds between the looks at a contact's tags until they show what was told: lists lag behind."""
+
+
+@dataclass
+class Applied:
+    """How many rows were applied, and so on; ``read``: calls to the service; ``next_in``: seconds until more is due."""
+
+    applied: int = 0
+    unreadable: int = 0
+    postponed: int = 0
+    read: int = 0
+    busy: bool = False
+    next_in: float | None = None
+
+
+OnOptOut = Callable[[Sequence[str]], None]
+"""Told of people (subjects) who opted out and were not known to have, in the transaction that notes it."""
+
+
+def apply_inbox(connection: Connection, *, on_opt_out: OnOptOut, seconds: float | None = None) -> Applied:
+    """Apply what is due, for at most ``seconds`` (default ``DRAIN_SECONDS``).
+
+    Raises ``DatabaseError``; what a service or a body does wrong is kept on the row.
+    """
+    done = Applied()
+    ends_at = time.monotonic() + (settings.DRAIN_SECONDS if seconds is None else seconds)
+    address_of(connection)
+    lease = take_row_lease(InboundAddress, connection.pk, settings.LEASE_SECONDS)
+    if lease is None:
+        done.busy, done.next_in = True, settings.CALL_SECONDS / 6
+        return done
+    try:
+        # Before the first look: what comes from now on wakes a task of its own.
+        InboundAddress.objects.filter(pk=connection.pk).update(woken_at=None)
+        while time.monotonic() < ends_at and (lease.seconds_left() > settings.LEASE_SECONDS / 2 or lease.renew()):
+            rows = list(_due(connection).order_by("received_at", "key")[:BATCH])
+            if not rows:
+                break
+            _Batch(connection, rows, done, ends_at, on_opt_out).apply()
+    finally:
+        lease.release()
+    if done.next_in is None:
+        done.next_in = _next_in(connection)
+    return done
+
+
+def _due(connection: Connection) -> Any:
+    return InboxRow.objects.filter(connection=connection, state=InboxState.PENDING, due_at__lte=timezone.now())
+
+
+def _next_in(connection: Connection) -> float | None:
+    pending = InboxRow.objects.filter(connection=connection, state=InboxState.PENDING)
+    first = pending.aggregate(first=Min("due_at"))["first"]
+    return None if first is None else max(0.0, (first - timezone.now()).total_seconds())
+
+
+class _Batch:
+    def __init__(
+        self, connection: Connection, rows: Sequence[InboxRow], done: Applied, ends_at: float, on_opt_out: OnOptOut
+    ) -> None:
+        self.on_opt_out = on_opt_out
+        self.connection = connection
+        self.rows = {row.key: row for row in rows}
+        self.done = done
+        self.ends_at = ends_at
+        self.later: dict[str, tuple[float, str]] = {}
+        """Rows to come again, in how many seconds, and why."""
+        self.unreadable: dict[str, str] = {}
+
+    def apply(self) -> None:
+        webhooks = self.connection.driver.webhooks
+        if webhooks is None:
+            self.unreadable = dict.fromkeys(self.rows, f"{self.connection.driver.label} tells nothing by itself")
+            self._settle()
+            return
+        told, self.unreadable = read_rows(self.rows.values(), webhooks)
+        told = self._without_our_own(told)
+        lesson = learn(told)
+        self._believe(lesson)
+        self._look(lesson, webhooks)
+        self._settle()
+
+    def _without_our_own(self, told: list[Told]) -> list[Told]:
+        """An opt-out that comes while a push of ours to that person is under way may be its echo, and no word of the
+        person's. Once the push has ended the mirror knows."""
+        contacts = {one.notice.contact for one in told if one.notice.opt_out is not None}
+        if not contacts:
+            return told
+        waits = self._being_pushed(contacts)
+        waiting = {
+            one.row for one in told if one.notice.contact in waits and self.rows[one.row].attempts < OWN_PUSH_TRIES
+        }
+        for key in waiting:
+            self.later[key] = (OWN_PUSH_SECONDS, "")
+        return [one for one in told if one.row not in waiting]
+
+    def _being_pushed(self, contacts: Collection[str]) -> set[str]:
+        in_flight = OutboxRow.objects.filter(connection=self.connection, subject=OuterRef("subject")).exclude(
+            claim_token=""
+        )
+        keys = [remote_key(self.connection.pk, contact) for contact in contacts]
+        states = SyncState.objects.filter(connection=self.connection, contact__in=keys)
+        owned = Contact.objects.filter(pk__in=keys).exclude(subject="")
+        found = {*states.filter(Exists(in_flight)).values_list("contact_id", flat=True)}
+        found |= {*owned.filter(Exists(in_flight)).values_list("pk", flat=True)}
+        return {contact for contact in contacts if remote_key(self.connection.pk, contact) in found}
+
+    # What can be believed
+
+    def _believe(self, lesson: Lesson) -> None:
+        known = self._known({*lesson.hints, *(record.remote_id for _, record in lesson.facts)})
+        facts = list(lesson.facts)
+        for contact, one in lesson.opt_outs.items():
+            record = self._opted_out(known.get(contact), one)
+            if record is not None:
+                facts.append((one.at, record))
+        for at, record in facts:
+            before = known.get(record.remote_id)
+            if before is not None and before.seen_at == at and before.status != record.status:
+                # Told of the same second before, in another batch: nobody knows which came first.
+                lesson.hints.setdefault(record.remote_id, Told("", at, Notice(contact=record.remote_id), is_fact=True))
+                for row in lesson.rows.get(record.remote_id, ()):
+                    lesson.need(f"contact:{record.remote_id}", row)
+        for at, records in by_time(facts).items():
+            self._write(records, at, known)
+        self._write_taggings(lesson)
+
+    def _known(self, contacts: Iterable[str]) -> dict[str, Contact]:
+        keys = [remote_key(self.connection.pk, contact) for contact in contacts]
+        return {contact.remote_id: contact for contact in Contact.objects.filter(pk__in=keys)}
+
+    @staticmethod
+    def _opted_out(contact: Contact | None, one: Told) -> ContactRecord | None:
+        status = one.notice.opt_out
+        if status is None:
+            return None
+        if contact is not None:
+            # Of an unsigned body nothing but the opt-out itself is believed.
+            record = reader.to_record(contact)
+            return None if record.status.opted_out else replace(record, status=status)
+        return fact(one) if one.notice.record is not None else None
+
+    def _write(self, records: Sequence[ContactRecord], at: datetime, known: Mapping[str, Contact]) -> None:
+        with transaction.atomic(using=router.db_for_write(Contact)):
+            writer.write(self.connection, records, as_of=at, source="inbound")
+            self._link(records, known)
+            opted_out = {
+                subject
+                for record in records
+                if record.status.opted_out and not _had_opted_out(known.get(record.remote_id))
+                for subject in self._subjects(record)
+            }
+            if opted_out:
+                self.on_opt_out(sorted(opted_out))
+
+    def _link(self, records: Sequence[ContactRecord], known: Mapping[str, Contact]) -> None:
+        """Contacts that nobody has yet are linked to the users of their addresses, before the signals are sent."""
+        new = {
+            normal_email(record.email)
+            for record in records
+            if record.remote_id not in known or not (known[record.remote_id].user_id or known[record.remote_id].subject)
+        }
+        model = get_user_model()
+        if new - {""} and hasattr(model, model.get_email_field_name()):
+            email = Lower(model.get_email_field_name())
+            users = model._default_manager.alias(email_key=email).filter(email_key__in=new).order_by("pk")
+            links.link_users(users, connection=self.connection)
+
+    def _subjects(self, record: ContactRecord) -> set[str]:
+        key = remote_key(self.connection.pk, record.remote_id)
+        contact = Contact.objects.filter(pk=key).only("subject", "user_id").first()
+        if contact is None or not (contact.subject or contact.user_id):
+            return set()
+        return {contact.subject or f"user:{contact.user_id}"}
+
+    def _write_taggings(self, lesson: Lesson) -> None:
+        facts = {pair: one for pair, one in lesson.taggings.items() if one.is_fact and pair[0] not in lesson.reads_tags}
+        if not facts:
+            return
+        names = {one.notice.tag: one.notice.tag_name for one in facts.values() if one.notice.tag_name}
+        self._write_unknown_tags([TagRecord(remote_id=tag, name=name) for tag, name in names.items()])
+        times = sorted({one.at for one in facts.values()})
+        for at in times:
+            now = {pair: one for pair, one in facts.items() if one.at == at}
+            added = [
+                TaggingRecord(contact=contact, tag=tag, tagged_at=at)
+                for (contact, tag), one in now.items()
+                if one.notice.has_tag
+            ]
+            if added:
+                writer.write(self.connection, added, as_of=at, source="inbound")
+            self._untag([pair for pair, one in now.items() if not one.notice.has_tag], at)
+
+    def _untag(self, pairs: Sequence[tuple[str, str]], at: datetime) -> None:
+        """What was not there is marked as gone too, so that an older word that comes later does not bring it back."""
+        if not pairs:
+            return
+        keys = {tagging_key(self.connection.pk, *pair): pair for pair in pairs}
+        live = Tagging.objects.filter(pk__in=list(keys), deleted_at=None, seen_at__lte=at)
+        gone = {keys[key] for key in live.values_list("pk", flat=True)}
+        writer.untag(self.connection, sorted(gone), as_of=at, source="inbound")
+        writer.untag(self.connection, sorted(set(pairs) - gone), as_of=at)
+
+    def _write_unknown_tags(self, tags: Sequence[TagRecord]) -> None:
+        """A webhook knows less of a tag than its list does, so what is known is left."""
+        keys = {remote_key(self.connection.pk, tag.remote_id): tag for tag in tags}
+        there = set(Tag.objects.filter(pk__in=list(keys), deleted_at=None).values_list("pk", flat=True))
+        new = [tag for key, tag in keys.items() if key not in there]
+        if new:
+            writer.write(self.connection, new, as_of=timezone.now())
+
+    # What has to be read
+
+    def _look(self, lesson: Lesson, webhooks: Webhooks[Any]) -> None:
+        known = self._known(lesson.hints)
+        needs = [f"contact:{contact}" for contact, one in lesson.hints.items() if _tells_more(one, known.get(contact))]
+        needs += [f"tags:{contact}" for contact in sorted(lesson.reads_tags)]
+        needs += [f"purchase:{purchase}" for purchase in sorted(lesson.purchases)]
+        if not needs:
+            return
+        try:
+            client = open_client(self.connection).client
+        except (MktgError, ServiceError) as error:
+            self._put_off(lesson, needs, error)
+            return
+        for position, need in enumerate(needs):
+            if time.monotonic() >= self.ends_at:
+                for unread in needs[position:]:
+                    self._again(lesson.needed_by.get(unread, ()), 0.0, "")
+                return
+            try:
+                self._read(need, lesson, webhooks, client)
+            except UnsupportedError as error:
+                self.unreadable.update(dict.fromkeys(lesson.needed_by.get(need, ()), str(error)))
+            except MktgError as error:
+                self._put_off(lesson, needs[position:], error)
+                return
+            self.done.read += 1
+
+    def _read(self, need: str, lesson: Lesson, webhooks: Webhooks[Any], client: Any) -> None:
+        kind, _, remote_id = need.partition(":")
+        asked = timezone.now()
+        if kind == "purchase":
+            writer.write(self.connection, webhooks.purchase(client, remote_id), as_of=asked, source="inbound")
+        elif kind == "tags":
+            self._read_tags(remote_id, lesson, webhooks, client)
+        else:
+            record = webhooks.contact(client, remote_id)
+            if record is None:
+                writer.mark_gone(self.connection, [remote_id], as_of=asked)
+            else:
+                self._write([record], asked, self._known([remote_id]))
+
+    def _read_tags(self, contact: str, lesson: Lesson, webhooks: Webhooks[Any], client: Any) -> None:
+        asked = timezone.now()
+        records = webhooks.tags(client, contact)
+        now = {record.tag for record in records if isinstance(record, TaggingRecord)}
+        said = {tag: one.notice.has_tag for (who, tag), one in lesson.taggings.items() if who == contact}
+        rows = lesson.needed_by.get(f"tags:{contact}", set())
+        tries = max((self.rows[row].attempts for row in rows if row in self.rows), default=0)
+        if any((tag in now) != has for tag, has in said.items()) and tries < len(TAG_LAG):
+            # Told, and not shown yet. What is shown is older than what was told.
+            self._again(rows, TAG_LAG[tries], "the service's list does not show the tag yet")
+            return
+        self._write_unknown_tags([record for record in records if isinstance(record, TagRecord)])
+        taggings = [record for record in records if isinstance(record, TaggingRecord)]
+        writer.write(self.connection, taggings, as_of=asked, source="inbound")
+        key = remote_key(self.connection.pk, contact)
+        live = Tagging.objects.filter(connection=self.connection, contact=key, deleted_at=None, seen_at__lte=asked)
+        there = set(live.values_list("tag__remote_id", flat=True)) - {None}
+        self._untag([(contact, tag) for tag in sorted(there - now)], asked)
+
+    def _put_off(self, lesson: Lesson, needs: Sequence[str], error: MktgError) -> None:
+        rows = {row for need in needs for row in lesson.needed_by.get(need, ())}
+        told = error.retry_after if isinstance(error, ServiceError) else None
+        for row in rows:
+            tries = self.rows[row].attempts if row in self.rows else 0
+            backoff = min(settings.BACKOFF_SECONDS * 2 ** min(tries, 20), settings.BACKOFF_SECONDS_MAX)
+            self._again([row], told if told is not None else backoff, str(error))
+        logger.warning("%s: what came in waits: %s", self.connection.name, error)
+
+    def _again(self, rows: Iterable[str], seconds: float, why: str) -> None:
+        self.later.update({row: (seconds, why) for row in rows if row in self.rows})
+
+    # How it ends
+
+    def _settle(self) -> None:
+        now = timezone.now()
+        for key, why in self.unreadable.items():
+            self.later.pop(key, None)
+            logger.warning("%s: a delivery cannot be understood: %s", self.connection.name, why)
+            InboxRow.objects.filter(pk=key).update(state=InboxState.UNREADABLE, detail=why[:LINES])
+        for key, (seconds, why) in self.later.items():
+            row = self.rows[key]
+            InboxRow.objects.filter(pk=key).update(
+                due_at=now + timedelta(seconds=seconds), attempts=row.attempts + 1, detail=why[:LINES]
+            )
+        applied = [key for key in self.rows if key not in self.later and key not in self.unreadable]
+        InboxRow.objects.filter(pk__in=applied).update(state=InboxState.APPLIED, applied_at=now, detail="")
+        self.done.applied += len(applied)
+        self.done.unreadable += len(self.unreadable)
+        self.done.postponed += len(self.later)
+
+
+def _had_opted_out(contact: Contact | None) -> bool:
+    return contact is not None and reader.to_record(contact).status.opted_out
+
+
+def _tells_more(one: Told, contact: Contact | None) -> bool:
+    """Whether the hint differs from what is known; where it does not there is nothing to read, as of our own echo."""
+    record = one.notice.record
+    if record is None or contact is None or contact.deleted_at is not None or one.notice.opt_out is not None:
+        return True
+    known = reader.to_record(contact)
+    return (known.email, known.status, known.values) != (record.email, record.status, record.values)
