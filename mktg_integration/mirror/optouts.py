@@ -17,6 +17,7 @@ from django.utils import timezone
 from mktg_integration import sql
 from mktg_integration.conf import settings
 from mktg_integration.encryption import address_hash
+from mktg_integration.mirror.upsert import upsert
 from mktg_integration.models import Connection, OptOut, OptOutKind
 from mktg_integration.profile import normal_email
 from mktg_integration.records import ContactRecord, ContactStatus
@@ -41,8 +42,7 @@ def email_key(address: str) -> str:
 def record_optouts(connection: Connection, records: Iterable[ContactRecord], *, as_of: datetime) -> None:
     """Remember the contacts among these that opted out, as of ``as_of`` (aware), in the scope of ``UNSUBSCRIBE_SCOPE``.
 
-    An answer older than the last ``subscribe()`` of an address does not count. Two statements, one more for every few
-    hundred addresses on SQLite.
+    An answer older than the last ``subscribe()`` of an address does not count. Two statements.
     """
     scope = EVERYWHERE if settings.UNSUBSCRIBE_SCOPE == "everywhere" else str(connection.pk)
     told = {
@@ -95,19 +95,17 @@ def _alias() -> str:
 def _opt_out(told: Mapping[str, OptOutKind], scope: str, source: str, at: datetime) -> None:
     """Of several reasons the first is kept, except that a forgotten address stays forgotten."""
     kinds = {address_hash(address): kind for address, kind in told.items()}
+    told_of = {"scope": scope, "source": source, "at": at}
     rows = [
-        OptOut(key=f"{scope}:{hashed}", address_hash=hashed, scope=scope, kind=kind, source=source[:64], at=at)
-        for hashed, kind in sorted(kinds.items())
+        {"key": f"{scope}:{hashed}", "address_hash": hashed, "kind": kind, **told_of} for hashed, kind in kinds.items()
     ]
-    table = OptOut.objects.using(_alias())
-    sql.retrying(lambda: table.bulk_create(rows, ignore_conflicts=True), using=_alias())
-    forgotten = [row.key for row in rows if row.kind == OptOutKind.FORGOTTEN]
-    by_kind = [
-        When(pk__in=[row.key for row in rows if row.kind == kind], then=Value(kind)) for kind in {*kinds.values()}
-    ]
+    upsert(OptOut, rows, keep=True)
+    keys = {kind: [row["key"] for row in rows if row["kind"] == kind] for kind in set(kinds.values())}
+    forgotten = keys.get(OptOutKind.FORGOTTEN)
+    by_kind = [When(pk__in=of_kind, then=Value(kind)) for kind, of_kind in keys.items()]
     replaced = Q(kind=LIFTED) | Q(pk__in=forgotten) if forgotten else Q(kind=LIFTED)
     # The source before the kind that decides over it: MySQL assigns from left to right.
-    there = table.filter(pk__in=[row.key for row in rows], at__lt=at)
+    there = OptOut.objects.using(_alias()).filter(pk__in=[row["key"] for row in rows], at__lt=at)
     sql.retrying(
         lambda: there.update(
             source=Case(When(replaced, then=Value(source[:64])), default=F("source")),

@@ -27,7 +27,7 @@ PAGE = 1000
 _Model = type[models.Model]
 _Silent = tuple[tuple[str, str | None], ...]
 
-_compiled: dict[tuple[str, _Model, tuple[str, ...], str, _Silent], str] = {}
+_compiled: dict[tuple[str, _Model, tuple[str, ...], str, _Silent, bool], str] = {}
 
 
 @dataclass(frozen=True)
@@ -55,6 +55,7 @@ def upsert(
     *,
     guard: str = "",
     silent: Mapping[str, str | None] | None = None,
+    keep: bool = False,
 ) -> None:
     """Insert ``rows``, or change those that are there. One statement for every ``PAGE`` rows.
 
@@ -62,9 +63,10 @@ def upsert(
     get the field's default when inserted and are left alone otherwise. Of two rows with one key the last one counts.
     Text is cut to its column, and what no database stores (NUL, lone surrogates, NaN) is replaced. ``silent`` names
     values that say nothing, by column (None stands for NULL, which says nothing in any of these columns): they are
-    inserted, but change no row. Raises ``ValueError`` for a primary key that its column cannot hold, ``DatabaseError``.
+    inserted, but change no row. With ``keep`` all rows that are there stay as they are. Raises ``ValueError`` for a
+    primary key that its column cannot hold, ``DatabaseError``.
     """
-    for statement in prepare(model, rows, guard=guard, silent=silent):
+    for statement in prepare(model, rows, guard=guard, silent=silent, keep=keep):
         statement.run()
 
 
@@ -74,6 +76,7 @@ def prepare(
     *,
     guard: str = "",
     silent: Mapping[str, str | None] | None = None,
+    keep: bool = False,
     size: int = PAGE,
 ) -> Iterator[Statement]:
     """The statements of ``upsert``, each of up to ``size`` rows, encoded but not run."""
@@ -85,7 +88,7 @@ def prepare(
     values = [_converter(connections[using], model._meta.get_field(column)) for column in columns]
     # In the order of their keys, so that two writers never wait for each other in a circle.
     unique = sorted({row[pk]: row for row in rows}.items())
-    text, defaults = _statement(using, model, columns, guard, tuple(sorted((silent or {}).items())))
+    text, defaults = _statement(using, model, columns, guard, tuple(sorted((silent or {}).items())), keep)
     for start in range(0, len(unique), size):
         page: list[Any] = [
             [convert(row[c]) for c, convert in zip(columns, values, strict=True)]
@@ -100,15 +103,15 @@ def prepare(
 
 
 def _statement(
-    using: str, model: _Model, columns: tuple[str, ...], guard: str, silent: _Silent
+    using: str, model: _Model, columns: tuple[str, ...], guard: str, silent: _Silent, keep: bool
 ) -> tuple[str, list[Any]]:
     connection = connections[using]
     others = [field for field in model._meta.concrete_fields if field.attname not in columns]
     defaults = [field.get_db_prep_save(field.get_default(), connection) for field in others]
-    found = _compiled.get((using, model, columns, guard, silent))
+    found = _compiled.get((using, model, columns, guard, silent, keep))
     if found is None:
-        found = _compiled[using, model, columns, guard, silent] = _compile(
-            connection, model, columns, guard, dict(silent)
+        found = _compiled[using, model, columns, guard, silent, keep] = _compile(
+            connection, model, columns, guard, dict(silent), keep=keep
         )
     return found, defaults
 
@@ -119,6 +122,8 @@ def _compile(
     columns: tuple[str, ...],
     guard: str,
     silent: Mapping[str, str | None],
+    *,
+    keep: bool,
 ) -> str:
     vendor, quote = sql.vendor(connection), connection.ops.quote_name
     table = quote(model._meta.db_table)
@@ -130,6 +135,10 @@ def _compile(
     insert = f"INSERT INTO {table} ({names}) SELECT {', '.join(constants + given)} FROM {source}"
     new = dict(zip(columns, given, strict=True)) if vendor == "mysql" else {c: f"EXCLUDED.{quote(c)}" for c in columns}
     pk = _pk(model)
+    if keep:
+        same = f"ON DUPLICATE KEY UPDATE {table}.{quote(pk.column)} = {table}.{quote(pk.column)}"
+        nothing = f"WHERE TRUE ON CONFLICT ({quote(pk.column)}) DO NOTHING"
+        return f"{insert} {same if vendor == 'mysql' else nothing}"
     # The guard last: MySQL assigns from left to right, and must compare with the time that was there.
     changed = sorted((column for column in columns if column != pk.attname), key=lambda column: column == guard)
     sets = {
