@@ -19,7 +19,7 @@ FLOORS = [
     {"mirror", "rates", "tokens", "people", "status", "pruning", "checks"},
     {"connections"},
     {"push", "pull", "inbound", "oauth"},
-    {"shortcuts", "tasks"},
+    {"broadcasts", "shortcuts", "tasks"},
     {"admin", "api", "management", "urls", "middleware", "templatetags", "apps", "testing"},
 ]
 FLOOR_OF = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}

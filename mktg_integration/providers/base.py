@@ -18,10 +18,19 @@ from typing import Any, ClassVar, Generic, TypeVar
 from mktg_integration.exceptions import UnsupportedError
 from mktg_integration.http import RateLimiter, TokenSource
 from mktg_integration.profile import ConsentStatus, Profile
+from mktg_integration.providers.broadcasts import BroadcastDraft
 from mktg_integration.providers.oauth import OAuthClient, OAuthEndpoints
 from mktg_integration.providers.occurrences import Occurrence, Progress
 from mktg_integration.providers.webhooks import Webhooks
-from mktg_integration.records import CompanyRecord, ContactRecord, ContactStatus, CustomFieldRecord, Record, TagRecord
+from mktg_integration.records import (
+    BroadcastRecord,
+    CompanyRecord,
+    ContactRecord,
+    ContactStatus,
+    CustomFieldRecord,
+    Record,
+    TagRecord,
+)
 
 JSON = Any
 
@@ -135,7 +144,8 @@ class Person:
     ``absent`` means looked for and not there. ``taken`` means that the wanted address belongs to another contact.
     ``fresh`` means that our own call created the contact, so no one can have opted out there.
     ``barred`` means that the service would not let this credential read or erase the contact.
-    ``email`` is the address to look for where the person is not known by id.
+    ``held`` are addresses, in normal form, that the site gives to another person or was last sent of one: nothing may
+    be removed there. ``email`` is the address to look for where the person is not known by id.
     """
 
     key: str
@@ -152,6 +162,7 @@ class Person:
     taken: bool = False
     fresh: bool = False
     barred: bool = False
+    held: frozenset[str] = frozenset()
     notes: tuple[str, ...] = ()
 
     def told(self, patch: Patch, result: Result) -> Person:
@@ -526,6 +537,18 @@ class Provider(ABC, Generic[C, O]):
         and tells so the next time (``Progress.in_doubt``). Raises ``UnsupportedError``.
         """
         raise UnsupportedError(f"{self.label} does not take this")
+
+    def read_broadcast(self, remote_id: str, client: C) -> BroadcastDraft:
+        """A broadcast as the service has it now. Raises ``UnsupportedError``, ``ServiceError``."""
+        raise UnsupportedError(f"{self.label} takes no broadcasts")
+
+    def write_broadcast(self, remote_id: str, draft: BroadcastDraft, client: C) -> BroadcastRecord:
+        """Make a broadcast (without ``remote_id``) or replace the whole of one. Raises as ``read_broadcast``."""
+        raise UnsupportedError(f"{self.label} takes no broadcasts")
+
+    def delete_broadcast(self, remote_id: str, client: C) -> None:
+        """Delete a broadcast. Raises as ``read_broadcast``."""
+        raise UnsupportedError(f"{self.label} takes no broadcasts")
 
     def capabilities(self) -> tuple[Capability, ...]:
         """What it can and cannot do, for the doctor and the docs."""

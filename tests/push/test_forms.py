@@ -15,7 +15,7 @@ from mktg_integration.sandbox.server import Sandbox
 from tests.push.conftest import Connect, emails, person, send
 
 SignUp = Callable[..., Any]
-SAID = {"who": "the person", "how": "newsletter form"}
+SAID: dict[str, Any] = {"who": "the person", "how": "newsletter form"}
 NEW = "new@example.com"
 NOW = "2026-01-01T00:00:00Z"
 ADD_TO_FORM = "POST /v4/forms/{form_id}/subscribers/{id}"

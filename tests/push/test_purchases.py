@@ -267,7 +267,7 @@ def test_a_refused_purchase_is_kept_with_its_reason(connect: Connect, sign_up: S
         ({"products": [Product(name="Book", product_id="B1", unit_price=Decimal("NaN"))]}, "line 1: unit_price"),
         ({"products": [Product(name="Book", product_id="B1", unit_price=Decimal(1), quantity=0)]}, "quantity"),
         ({"tax": 1.5}, "tax: give a Decimal"),
-        ({"occurred_at": datetime(2026, 1, 1)}, "occurred_at: give a time with its zone"),  # noqa: DTZ001
+        ({"occurred_at": datetime(2026, 1, 1)}, "occurred_at: give a time with its zone"),
     ],
 )
 def test_what_is_wrong_with_a_purchase_is_said_at_once(

@@ -25,7 +25,8 @@ from mktg_integration.providers.base import (
     Verb,
     Verdict,
 )
-from mktg_integration.providers.kit import normal, occurrences, options, pull, push
+from mktg_integration.providers.broadcasts import BroadcastDraft
+from mktg_integration.providers.kit import broadcasts, normal, occurrences, options, pull, push
 from mktg_integration.providers.kit import plan as planning
 from mktg_integration.providers.kit.client import DEFAULT_BASE_URL, KitClient
 from mktg_integration.providers.kit.client.base import MAX_SYNCHRONOUS
@@ -35,6 +36,7 @@ from mktg_integration.providers.kit.options import KitOptions
 from mktg_integration.providers.kit.webhooks import KitWebhooks
 from mktg_integration.providers.oauth import OAuthEndpoints
 from mktg_integration.providers.occurrences import Occurrence, Progress
+from mktg_integration.records import BroadcastRecord
 
 
 class KitProvider(Provider[KitClient, KitOptions]):
@@ -122,6 +124,15 @@ class KitProvider(Provider[KitClient, KitOptions]):
         self, person: Person, occurrence: Occurrence, catalogue: Catalogue, options: KitOptions, progress: Progress
     ) -> Call | Verdict | None:
         return occurrences.plan(person, occurrence, catalogue, options, progress)
+
+    def read_broadcast(self, remote_id: str, client: KitClient) -> BroadcastDraft:
+        return broadcasts.read(remote_id, client)
+
+    def write_broadcast(self, remote_id: str, draft: BroadcastDraft, client: KitClient) -> BroadcastRecord:
+        return broadcasts.write(remote_id, draft, client)
+
+    def delete_broadcast(self, remote_id: str, client: KitClient) -> None:
+        broadcasts.delete(remote_id, client)
 
     def execute(self, call: Call, client: KitClient) -> Answer:
         return push.execute(call, client)
