@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Iterator
+from itertools import chain
 from typing import Any
 
 from django.contrib.auth import get_user_model
@@ -17,6 +18,7 @@ from mktg_integration.management.base import MktgCommand, Progress, table
 from mktg_integration.models import Connection, Kind, Lane, Lead, OutboxRow, WaitReason
 from mktg_integration.push import introduce, outbox, people
 from mktg_integration.push.drain import DrainReport, drain
+from mktg_integration.push.pages import subject_pages
 
 SECONDS_A_DRAIN = 10.0
 """After this time a drain comes back, so that progress can be shown."""
@@ -51,7 +53,7 @@ class Command(MktgCommand):
             return count
         progress = self.progress("marking", total=None)
         marked = 0
-        for page in (*_subject_pages(users, "user"), *_subject_pages(leads, "lead")):
+        for page in chain(subject_pages(users, "user"), subject_pages(leads, "lead")):
             outbox.mark(page, lane=Lane.BACKFILL, connections=connections)
             marked += len(page)
             progress.update(len(page))
@@ -141,13 +143,3 @@ def _pages(rows: QuerySet[OutboxRow]) -> Iterator[list[OutboxRow]]:
     while page := list(rows.filter(key__gt=last).order_by("key")[: settings.CLAIM_SIZE]):
         yield page
         last = page[-1].key
-
-
-def _subject_pages(people: QuerySet[Any], kind: str) -> Iterator[list[str]]:
-    """By primary key, so that each page is one look into the index however many there are."""
-    subject = outbox.user_subject if kind == "user" else outbox.lead_subject
-    keys = people.order_by("pk").values_list("pk", flat=True)
-    page: list[Any] = list(keys[: outbox.PAGE])
-    while page:
-        yield [subject(pk) for pk in page]
-        page = list(keys.filter(pk__gt=page[-1])[: outbox.PAGE])
