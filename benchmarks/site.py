@@ -3,8 +3,6 @@
 The database is that of ``DATABASE_URL`` (its ``TEST`` database, made and dropped), by default an SQLite file.
 """
 
-# ruff: noqa: E402 (Django has to be set up before models are imported)
-
 from __future__ import annotations
 
 import os

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 
-from tests.settings import *  # noqa: F403 (settings are inherited whole)
+from tests.settings import *
 from tests.settings import DATABASES, INSTALLED_APPS, MKTG_INTEGRATION, Q_CLUSTER
 
 DATABASES["default"]["NAME"] = (
