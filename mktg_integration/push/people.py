@@ -33,6 +33,7 @@ from mktg_integration.profile import ConsentStatus, Mapper, Profile, normal_emai
 from mktg_integration.providers.base import Intent, Person, Provider, Snapshot, Verdict, VerdictKind
 from mktg_integration.push import consent as consents
 from mktg_integration.push import snapshots
+from mktg_integration.push.holders import with_held
 from mktg_integration.push.outbox import lead_subject, parse_subject, user_subject
 
 logger = logging.getLogger("mktg_integration.push")
@@ -98,6 +99,7 @@ class _Loader:
                 self._sync(subject, profile, contacts.get(subject), optout)
         read_adopted_tags(self.batch)
         self._leave_out_dropped()
+        self.batch.people.update(with_held(self.connection, self.batch.people))
         return self.batch
 
     # Who they are

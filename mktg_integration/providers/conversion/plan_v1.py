@@ -1,12 +1,14 @@
 """The plan in v1: contacts are known by their address alone, and status, fields and company are said apart.
 
 A contact cannot be renamed. So an email change makes the new contact, gives it the same or a stricter status, and
-removes the old one, in this order; ``sent.email`` stays the old address until that is done.
+removes the old one, in this order; ``sent.email`` stays the old address until that is done. Where two people swap their
+addresses, or one takes over what another leaves, the old address is another's by then, and nothing is removed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from mktg_integration.profile import ConsentStatus, normal_email
@@ -83,6 +85,28 @@ def _update(person: Person, wanted: Snapshot, options: ConversionOptions) -> Nex
 # An email change
 
 
+def with_held(people: Sequence[Person]) -> Iterable[Person]:
+    """These people, each whose address changes with what the others of them want or have."""
+    holders: dict[str, set[str]] = {}
+    for person in people:
+        for email in _held_by(person):
+            holders.setdefault(normal_email(email), set()).add(person.key)
+    for person in people:
+        if person.sent is None or not (steps.is_moved(person) or _has_leftover(person)):
+            yield person
+            continue
+        concerned = {normal_email(email) for email in steps.addresses(person)}
+        others = {email for email in concerned if holders.get(email, set()) - {person.key}}
+        yield replace(person, held=person.held | others)
+
+
+def _held_by(person: Person) -> Iterable[str]:
+    if person.wanted is not None and person.intent is Intent.SYNC:
+        yield person.wanted.email
+    if person.known is not None and person.intent is not Intent.FORGET:
+        yield person.known.email
+
+
 def _rename(person: Person, wanted: Snapshot, options: ConversionOptions) -> Next:
     known, sent = person.known, person.sent
     was_granted = sent is not None and sent.consent is ConsentStatus.GRANTED
@@ -90,7 +114,9 @@ def _rename(person: Person, wanted: Snapshot, options: ConversionOptions) -> Nex
     if is_unsure and not steps.holds_refusal(person) and steps.may_read(person, options):
         # The old contact may have opted out since. What it was granted is to be granted anew to the new one.
         return Next(needs=(_read(person, Patch(consent=ConsentStatus.UNKNOWN) if sent is not None else Patch()),))
-    values = steps.filled(wanted.values)
+    is_held = normal_email(wanted.email) in person.held
+    # What the address's earlier holder leaves empty would else stay with the contact.
+    values = dict(wanted.values) if is_held else steps.filled(wanted.values)
     patch = Patch(
         email=steps.address(person),
         values=values,
@@ -112,8 +138,10 @@ def _end_renaming(person: Person) -> Next:
         return Next()
     if sent.consent is ConsentStatus.REFUSED and not known.status.opted_out and person.intent is Intent.SYNC:
         return _unsubscribe(person)
-    need = Need(operation=steps.V1_REMOVE, item={"email": sent.email}, patch=Patch(email=known.email))
-    return Next(needs=(need,))
+    over = Patch(email=known.email)
+    if normal_email(sent.email) in person.held:
+        return Next(needs=(_upsert(known.email, steps.filled(sent.values), over, is_update=True),))
+    return Next(needs=(Need(operation=steps.V1_REMOVE, item={"email": sent.email}, patch=over),))
 
 
 # Items

@@ -244,3 +244,35 @@ def test_v2_somebody_refused_who_was_there_is_unsubscribed_first_and_then_kept_i
     told = settled.people["user:1"].sent
     assert told is not None
     assert told.consent is ConsentStatus.REFUSED
+
+
+@pytest.mark.parametrize("to", [OLD, "third@example.com"], ids=["swap", "chain"])
+@pytest.mark.parametrize("known", ["unread", "active"])
+def test_v1_two_who_take_over_each_others_addresses_both_stay(
+    provider: ConversionProvider, account: Account, to: str, known: str
+) -> None:
+    ann, bob = account.add(OLD, "SUBSCRIBED", first_name="Ann"), account.add(NEW, "SUBSCRIBED", first_name="Bob")
+    # One of them is a round ahead.
+    people = [
+        person(snapshot(NEW), sent=snapshot(OLD), known=record(ann, ContactStatus(known))),
+        person(
+            snapshot(to, "unknown", values={"first_name": "Bob"}),
+            key="user:2",
+            sent=snapshot(NEW, "unknown", values={"first_name": "Bob"}),
+            known=record(bob, ContactStatus.ACTIVE),
+        ),
+    ]
+    settled = settle(provider, people, account, V1)
+    assert {one.email: one.fields["first_name"] for one in account.contacts.values()} == {NEW: "Ann", to: "Bob"}
+    assert not provider.plan(list(settled.people.values()), Catalogue(), V1).calls
+
+
+def test_v1_an_address_held_by_somebody_of_another_batch_is_left_alone(
+    provider: ConversionProvider, account: Account
+) -> None:
+    kept = account.add(OLD, "SUBSCRIBED")
+    one = person(snapshot(NEW), sent=snapshot(OLD), known=record(kept), held=frozenset({OLD}))
+    settled = settle(provider, [one], account, V1)
+    assert not account.removed
+    assert settled.people["user:1"].sent is not None
+    assert settled.people["user:1"].sent.email == NEW
