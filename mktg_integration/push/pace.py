@@ -7,8 +7,9 @@ import time
 from mktg_integration.rates import PreparedSlots, SharedSlots
 
 GRAB = 50
-"""Slots that are taken at once, so that a statement serves several calls."""
-GIVE_BACK = 50
+SHARE = 4
+"""At least so many slots are taken and given back at once, or this part of the limit where that is more: a statement
+serves many calls, and four processes still find work."""
 
 
 class Unpaced:
@@ -31,17 +32,18 @@ class Paced:
         self._shared = shared
         self._prepared = prepared
         self._none_before = 0.0
+        self._at_once = max(GRAB, shared.requests // SHARE)
 
     def ready(self, wanted: int) -> int:
         """How many calls may start now, up to ``wanted``; their slots are set aside for them."""
         if self._prepared.available() < wanted and time.monotonic() >= self._none_before:
             self._give_back()
-            asked = max(GRAB, wanted) - self._prepared.available()
+            asked = max(self._at_once, wanted) - self._prepared.available()
             taken = self._shared.take(asked)
             self._prepared.fill(taken)
             if len(taken) < asked:
                 self._none_before = time.monotonic() + min(self._shared.next_free(), 0.25)
-        elif self._prepared.waiting() >= GIVE_BACK:
+        elif self._prepared.waiting() >= self._at_once:
             self._give_back()
         return self._prepared.promise(wanted)
 
