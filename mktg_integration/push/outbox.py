@@ -1,6 +1,7 @@
 """Marking: that something has still to be sent, in one statement however many connections there are.
 
-A mark is one INSERT … SELECT from the connections that are pushed to. A row that is there already only gets a new
+A mark is one INSERT … SELECT from the connections that are pushed to; what is urgent (somebody unsubscribes, leaves, is
+erased) is marked at those that are switched off as well, and waits there. A row that is there already only gets a new
 version and, where the new mark is more urgent, its lane: when it is due and how often it was tried stay as they are.
 """
 
@@ -12,7 +13,7 @@ import hashlib
 import json
 import random
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from django.db import connections as databases
 from django.db import router
@@ -27,8 +28,7 @@ _KEY_LENGTH = 64
 _SUBJECT_LENGTH = 80
 _OCCURRENCES = frozenset(Kind) - {Kind.PROFILE}
 
-_Form = Literal["one", "many", "once"]
-_compiled: dict[tuple[str, _Form], str] = {}
+_compiled: dict[tuple[str, _Shape], str] = {}
 
 
 def alias() -> str:
@@ -71,7 +71,7 @@ def new_version() -> int:
 
 
 def mark(subjects: Sequence[str], *, lane: Lane = Lane.LIVE, connections: Sequence[int] | None = None) -> None:
-    """Mark these people as to be sent, at every connection that is pushed to or at those of the given ids.
+    """Mark these people as to be sent, at every connection that is pushed to (``URGENT``: at all) or those of these ids.
 
     One statement for every ``PAGE`` people, in the order of their keys so that two marks never wait for each other in
     a circle. Raises ``ValueError`` for a subject longer than its column, and ``DatabaseError``; repeats by itself
@@ -82,12 +82,11 @@ def mark(subjects: Sequence[str], *, lane: Lane = Lane.LIVE, connections: Sequen
         raise ValueError(f"a subject is longer than {_SUBJECT_LENGTH} characters: such a primary key cannot be marked")
     for page in _pages(people):
         version = new_version()
-        again = [version, lane.value, lane.value]
         if len(page) == 1:
-            values = [page[0], f":{Kind.PROFILE.value}:{page[0]}", Kind.PROFILE.value, lane.value, "", version]
-            _execute("one", values, again, connections)
+            values = [page[0], f":{Kind.PROFILE.value}:{page[0]}", version]
+            _execute(_Shape(Kind.PROFILE, lane), values, [version], connections)
         else:
-            _execute("many", [lane.value, version, json.dumps(page)], again, connections)
+            _execute(_Shape(Kind.PROFILE, lane, many=True), [version, json.dumps(page)], [version], connections)
 
 
 def add_occurrence(
@@ -113,8 +112,8 @@ def add_occurrence(
     if len(key) > _KEY_LENGTH or ":" in key:
         key = hashlib.sha256(key.encode()).hexdigest()
     secret = OutboxRow._meta.get_field("payload").get_prep_value(dict(payload))
-    values = [subject, f":{kind.value}:{subject}:{key}", kind.value, lane.value, secret, new_version()]
-    _execute("once", values, [], connections)
+    values = [subject, f":{kind.value}:{subject}:{key}", secret, new_version()]
+    _execute(_Shape(kind, lane), values, [], connections)
 
 
 def _pages(subjects: Sequence[str]) -> Iterator[Sequence[str]]:
@@ -122,13 +121,23 @@ def _pages(subjects: Sequence[str]) -> Iterator[Sequence[str]]:
         yield subjects[start : start + PAGE]
 
 
-def _execute(form: _Form, values: list[Any], again: list[Any], only: Sequence[int] | None) -> None:
+# The statements, one of each shape and database
+
+
+class _Shape(NamedTuple):
+    kind: Kind
+    lane: Lane
+    many: bool = False
+    """Of many people, in one JSON parameter."""
+
+
+def _execute(shape: _Shape, values: list[Any], again: list[Any], only: Sequence[int] | None) -> None:
     if only is not None and not only:
         return
     using = alias()
-    statement = _compiled.get((using, form)) or _compiled.setdefault((using, form), _compile(using, form))
+    text = _compiled.get((using, shape)) or _compiled.setdefault((using, shape), _compile(using, shape))
     restriction = f" AND c.id IN ({', '.join(['%s'] * len(only))})" if only else ""
-    text, parameters = statement.replace("{only}", restriction), [*values, *(only or ()), *again]
+    text, parameters = text.replace("{only}", restriction), [*values, *(only or ()), *again]
 
     def run() -> None:
         with databases[using].cursor() as cursor:
@@ -137,8 +146,6 @@ def _execute(form: _Form, values: list[Any], again: list[Any], only: Sequence[in
     sql.retrying(run, using=using)
 
 
-# The statements, one of each form and database
-
 _SUBJECTS = {
     "postgresql": "jsonb_array_elements_text(%s::jsonb) AS s(subject)",
     "sqlite": "(SELECT value AS subject FROM json_each(%s)) s",
@@ -146,39 +153,37 @@ _SUBJECTS = {
 }
 
 
-def _compile(using: str, form: _Form) -> str:
-    """``one`` and ``once`` are of one subject: a profile, an occurrence. The fewer tables, the sooner it is planned.
+def _compile(using: str, shape: _Shape) -> str:
+    """As little as can be is left to be planned and bound with every save.
 
-    Parameters: subject, end of the key, kind, lane, payload, version (``many``: lane, version, subjects as JSON); the
-    connections where ``{only}`` is filled; version, lane, lane (``once``: none).
+    Parameters: subject and the key's end (``many``: neither), payload of an occurrence, version, subjects of ``many``;
+    the connections where ``{only}`` is filled; the version again, of a profile.
     """
     connection = databases[using]
     vendor, quote, now = sql.vendor(connection), connection.ops.quote_name, sql.now(connection)
     outbox, source = quote(OutboxRow._meta.db_table), f"{quote(Connection._meta.db_table)} c"
-    if form == "many":
-        profile, source = Kind.PROFILE.value, f"{_SUBJECTS[vendor]}, {source}"
-        values = ["s.subject", _key(vendor, f"':{profile}:'", "s.subject"), f"'{profile}'", "%s", "''", "%s"]
-    else:
-        values = ["%s", _key(vendor, "%s"), "%s", "%s", "%s", "%s"]
+    ends, subject, order = ["%s"], "%s", ""
+    if shape.many:
+        ends, subject, source = [f"':{shape.kind.value}:'", "s.subject"], "s.subject", f"{_SUBJECTS[vendor]}, {source}"
+        # In the order of the key's parts, so that two marks never wait for each other in a circle.
+        order = " ORDER BY c.id, s.subject"
+    key = f"CONCAT(c.id, {', '.join(ends)})" if vendor == "mysql" else f"c.id || {' || '.join(ends)}"
+    payload = "%s" if shape.kind in _OCCURRENCES else "''"
+    # Who leaves has left while a connection is off, too: it is told so when it is on again.
+    which = "1 = 1" if shape.lane == Lane.URGENT or shape.kind == Kind.ERASURE else "c.push_enabled"
     names = ["connection_id", "subject", "key", "kind", "lane", "payload", "version"]
     names += ["attempts", "marked_at", "due_at", "claim_token", "claimed_version"]
-    selected = ", ".join(["c.id", *values, "0", now, now, "''", "0"])
-    # In the order of the keys' parts, so that two marks never wait for each other in a circle.
-    order = "c.id, s.subject" if form == "many" else "c.id"
+    values = f"c.id, {subject}, {key}, '{shape.kind.value}', {shape.lane.value}, {payload}, %s, 0, {now}, {now}, '', 0"
     return (
-        f"INSERT INTO {outbox} ({', '.join(quote(name) for name in names)}) SELECT {selected} FROM {source} "
-        f"WHERE c.push_enabled{{only}} ORDER BY {order} {_on_conflict(vendor, outbox, form)}"
+        f"INSERT INTO {outbox} ({', '.join(quote(name) for name in names)}) SELECT {values} FROM {source} "
+        f"WHERE {which}{{only}}{order} {_on_conflict(vendor, outbox, shape)}"
     )
 
 
-def _key(vendor: str, *ends: str) -> str:
+def _on_conflict(vendor: str, outbox: str, shape: _Shape) -> str:
+    lane = f"{outbox}.lane"
+    changes = f"version = %s, lane = CASE WHEN {lane} > {shape.lane.value} THEN {shape.lane.value} ELSE {lane} END"
+    is_once = shape.kind in _OCCURRENCES
     if vendor == "mysql":
-        return f"CONCAT(c.id, {', '.join(ends)})"
-    return f"CAST(c.id AS TEXT) || {' || '.join(ends)}"
-
-
-def _on_conflict(vendor: str, outbox: str, form: _Form) -> str:
-    changes = f"version = %s, lane = CASE WHEN {outbox}.lane > %s THEN %s ELSE {outbox}.lane END"
-    if vendor == "mysql":
-        return "ON DUPLICATE KEY UPDATE " + (f"{outbox}.`key` = {outbox}.`key`" if form == "once" else changes)
-    return "ON CONFLICT (key) DO " + ("NOTHING" if form == "once" else f"UPDATE SET {changes}")
+        return "ON DUPLICATE KEY UPDATE " + (f"{outbox}.`key` = {outbox}.`key`" if is_once else changes)
+    return "ON CONFLICT (key) DO " + ("NOTHING" if is_once else f"UPDATE SET {changes}")
