@@ -71,7 +71,7 @@ def new_version() -> int:
 
 
 def mark(subjects: Sequence[str], *, lane: Lane = Lane.LIVE, connections: Sequence[int] | None = None) -> None:
-    """Mark these people as to be sent, at every connection that is pushed to (``URGENT``: at all) or those of these ids.
+    """Mark these people as to be sent, at every connection that is pushed to (``URGENT``: at all), or at those given.
 
     One statement for every ``PAGE`` people, in the order of their keys so that two marks never wait for each other in
     a circle. Raises ``ValueError`` for a subject longer than its column, and ``DatabaseError``; repeats by itself

@@ -209,3 +209,20 @@ def test_a_deleted_user_whose_address_somebody_else_has_is_not_unsubscribed(
     send(connected)
 
     assert status(mktg_sandbox, "conversion") == "SUBSCRIBED"
+
+
+def test_who_leaves_while_a_connection_is_off_is_unsubscribed_when_it_is_on_again(
+    connect: Connect, sign_up: SignUp, mktg_sandbox: Sandbox
+) -> None:
+    connected = connect("kit")["kit"]
+    gone, asked = sign_up("gone"), sign_up("asked")
+    send(connected)
+    Connection.objects.update(push_enabled=False)
+
+    gone.delete()
+    shortcuts.forget(asked)
+    assert send(connected).waiting == "off"
+
+    Connection.objects.update(push_enabled=True)
+    send(connected)
+    assert {row["state"] for row in mktg_sandbox.people("kit")} == {"cancelled"}

@@ -149,3 +149,17 @@ def test_subjects() -> None:
 def test_what_is_no_subject(text: str) -> None:
     with pytest.raises(ValueError, match="no subject"):
         outbox.parse_subject(text)
+
+
+def test_who_leaves_is_marked_at_a_connection_that_is_switched_off_too(three: Connections, rows: Any) -> None:
+    off = three[1]
+    Connection.objects.filter(pk=off.pk).update(push_enabled=False)
+
+    outbox.mark(["user:1", "user:2"], lane=Lane.URGENT)
+    outbox.mark(["user:3"], lane=Lane.URGENT)
+    outbox.add_occurrence(Kind.ERASURE, "user:4", "asked", {"email": "ann@example.com"}, lane=Lane.URGENT)
+    outbox.add_occurrence(Kind.EVENT, "user:4", "e1", {})
+    outbox.mark(["user:5"])
+
+    assert [row.subject for row in rows(connection=off)] == ["user:4", "user:1", "user:2", "user:3"]
+    assert {row.subject for row in rows(connection=three[0])} == {f"user:{n}" for n in range(1, 6)}
