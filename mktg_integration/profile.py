@@ -92,6 +92,11 @@ class Profile:
             raise ProfileError("email must be text and consent a Consent: correct the mapping")
         if isinstance(self.tags, str):
             raise ProfileError("tags must be a collection of names, not one text: correct the mapping")
+        if self.company is not None and not isinstance(self.company, Company):
+            raise ProfileError("company must be a Company or None: correct the mapping")
+        for name, moment in (("first_seen_at", self.first_seen_at), ("last_seen_at", self.last_seen_at)):
+            if moment is not None and (not isinstance(moment, datetime) or moment.tzinfo is None):
+                raise ProfileError(f"{name} must be an aware date-time: correct the mapping")
         for name, value in self.fields.items():
             if not isinstance(value, str | int | float | bool | Decimal | date | None):
                 raise ProfileError(f"field {name!r} has a {type(value).__name__}: map it to text, number or date")

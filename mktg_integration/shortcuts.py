@@ -18,7 +18,19 @@ from django.utils import timezone
 
 from mktg_integration.exceptions import UnsupportedError
 from mktg_integration.mirror import optouts
-from mktg_integration.models import Connection, ExplicitActs, Kind, Lane, Lead, OptOutKind, SyncState, Tag
+from mktg_integration.models import (
+    Connection,
+    Contact,
+    DeadRow,
+    ExplicitActs,
+    Kind,
+    Lane,
+    Lead,
+    OptOutKind,
+    OutboxRow,
+    SyncState,
+    Tag,
+)
 from mktg_integration.people import ALL, address_of, lead_for, user_by_email
 from mktg_integration.profile import Consent, ConsentStatus
 from mktg_integration.providers.base import Verb
@@ -85,6 +97,9 @@ def subscribe(
         subject = _subject(person, **profile)
         for address in _addresses(person, subject):
             optouts.lift(address, scope=ids[0] if ids else None)
+        # An erasure that still waits would take away again what is asked for now.
+        for rows in (OutboxRow.objects, DeadRow.objects):
+            rows.filter(subject=subject, kind=Kind.ERASURE).delete()
         _say_consent(subject, said, ids, form=form[:255])
         outbox.mark([subject], connections=ids)
         wake.wake_on_commit()
@@ -107,10 +122,11 @@ def unsubscribe(
     ids = _ids(connection, None)
     with transaction.atomic():
         subject = _subject(person)
-        for address in _addresses(person, subject):
+        addresses = _addresses(person, subject)
+        for address in addresses:
             optouts.opt_out(address, kind=OptOutKind.UNSUBSCRIBED, source="site", scope=ids[0] if ids else None)
         _say_consent(subject, said, ids)
-        outbox.mark([subject], lane=Lane.URGENT, connections=ids)
+        outbox.mark([subject, *_sharing(addresses)], lane=Lane.URGENT, connections=ids)
         wake.wake_on_commit(urgent=True)
 
 
@@ -278,6 +294,15 @@ def _addresses(person: Someone, subject: str) -> list[str]:
         str(sent.get("email", "")) for sent in SyncState.objects.filter(subject=subject).values_list("sent", flat=True)
     }
     return sorted(addresses - {""})
+
+
+def _sharing(addresses: list[str]) -> set[str]:
+    """Who else is known by these addresses: one of them may own the contact."""
+    keys = [optouts.email_key(address) for address in addresses]
+    owners = Contact.objects.filter(email_key__in=keys).exclude(subject="").values_list("subject", flat=True)
+    states = SyncState.objects.filter(email_key__in=keys).values_list("subject", flat=True)
+    leads = Lead.objects.filter(email_key__in=keys, user=None).values_list("pk", flat=True)
+    return {*owners, *states, *(outbox.lead_subject(pk) for pk in leads)}
 
 
 def _ids(name: str | None, verb: Verb | None) -> list[int] | None:

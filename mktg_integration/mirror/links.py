@@ -61,6 +61,12 @@ def own(connection: Connection, owners: Mapping[str, str]) -> None:
         )
 
 
+def disown(connection: Connection, remote_id: str, subject: str) -> None:
+    """This contact is no longer this person's; nothing happens where it already is somebody else's."""
+    theirs = Contact.objects.filter(key=remote_key(connection.pk, remote_id), subject=subject)
+    sql.retrying(lambda: theirs.update(subject="", user=None), using=Contact.objects.db)
+
+
 def user_pk(subject: str) -> Any:
     """The primary key in ``user:<pk>``, None for anybody else."""
     kind, _, pk = subject.partition(":")

@@ -60,6 +60,13 @@ class Connection(models.Model):
     def __str__(self) -> str:
         return self.name
 
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        """Every connection has a state from the start."""
+        is_new = self._state.adding
+        super().save(*args, **kwargs)
+        if is_new:
+            ConnectionState.objects.using(self._state.db).get_or_create(connection=self)
+
     @property
     def declared(self) -> Mapping[str, Any]:
         """What settings say of this connection; empty for a stored one."""

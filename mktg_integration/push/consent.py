@@ -47,6 +47,11 @@ def is_forgotten(acts: Iterable[ExplicitActs], optout: OptOut | None) -> bool:
     return optout is not None and optout.kind == OptOutKind.FORGOTTEN and not _lifts(_latest(acts), optout)
 
 
+def is_lifted(acts: Iterable[ExplicitActs], optout: OptOut) -> bool:
+    """Whether a ``subscribe()`` came after the opt-out."""
+    return _lifts(_latest(acts), optout)
+
+
 def _lifts(act: Consent | None, optout: OptOut) -> bool:
     return act is not None and act.status is ConsentStatus.GRANTED and _is_after(act.when, optout.at)
 

@@ -260,7 +260,7 @@ class _Drain:
         as_of = timezone.now()
         of_people = [row for row in rows if row.kind in (Kind.PROFILE, Kind.ERASURE)]
         batch = people.load(self.connection, delivery.driver, delivery.options, rows)
-        stop, kept = guard.keep_identical_failures(batch) if not self.foreground else (None, set())
+        stop, kept = guard.keep_identical_failures(batch, rows) if not self.foreground else (None, set())
         held = guard.hold_mass_leave(self.connection, batch, self.lease, of_people)
         of_people = [row for row in of_people if row.key not in held]
         self._read_members(delivery, batch)

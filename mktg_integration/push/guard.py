@@ -11,7 +11,7 @@ from mktg_integration.conf import settings
 from mktg_integration.models import Connection, ConnectionState, DeadKind, OutboxRow, SyncState, WaitReason
 from mktg_integration.push import claims
 from mktg_integration.push.deliver import Stop
-from mktg_integration.push.people import Batch
+from mktg_integration.push.people import MAPPING_FAILED, Batch
 from mktg_integration.push.record import dead_row
 
 WINDOW = timedelta(hours=1)
@@ -33,13 +33,13 @@ def hold_mass_leave(connection: Connection, batch: Batch, lease: claims.Lease, r
         return set()
     recent = state.leavers if state.leavers_since is not None and state.leavers_since > now - WINDOW else 0
     total = recent + len(leavers)
+    state.leavers_since = state.leavers_since if recent else now
+    state.leavers = total
+    ConnectionState.objects.filter(pk=state.pk).update(leavers=total, leavers_since=state.leavers_since)
     if total > settings.MASS_MINIMUM:
         people = SyncState.objects.filter(connection=connection).count() + recent
         if total > settings.MASS_SHARE * people:
             return _hold(batch, lease, rows, total)
-    state.leavers_since = state.leavers_since if recent else now
-    state.leavers = total
-    ConnectionState.objects.filter(pk=state.pk).update(leavers=total, leavers_since=state.leavers_since)
     return set()
 
 
@@ -55,15 +55,22 @@ def _hold(batch: Batch, lease: claims.Lease, rows: Sequence[OutboxRow], total: i
     return {row.key for row in held}
 
 
-def keep_identical_failures(batch: Batch) -> tuple[Stop | None, set[str]]:
-    """A mapping that fails for everybody is the site's mistake: its people are kept, and the connection waits."""
-    by_reason: dict[str, set[str]] = {}
-    for subject, verdict in batch.verdicts.items():
-        if verdict.code == "mapping_failed":
-            by_reason.setdefault(verdict.reason, set()).add(subject)
-    for reason, subjects in by_reason.items():
-        if len(subjects) >= settings.IDENTICAL_REJECTIONS:
-            for subject in subjects:
-                del batch.verdicts[subject]
-            return Stop(WaitReason.REJECTIONS, f"{len(subjects)} people at once: {reason}"), subjects
-    return None, set()
+def keep_identical_failures(batch: Batch, rows: Sequence[OutboxRow]) -> tuple[Stop | None, set[str]]:
+    """A mapping that fails for one person after the other is the site's mistake: they are kept, and it waits."""
+    run: list[str] = []
+    longest: list[str] = []
+    reason = ""
+    for subject in dict.fromkeys(row.subject for row in rows):
+        verdict = batch.verdicts.get(subject)
+        if verdict is None or verdict.code != MAPPING_FAILED or verdict.reason != reason:
+            run = []
+        reason = verdict.reason if verdict is not None else ""
+        if verdict is not None and verdict.code == MAPPING_FAILED:
+            run = [*run, subject]
+            longest = max(longest, run, key=len)
+    if len(longest) < settings.IDENTICAL_REJECTIONS:
+        return None, set()
+    reason = batch.verdicts[longest[0]].reason
+    for subject in longest:
+        del batch.verdicts[subject]
+    return Stop(WaitReason.REJECTIONS, f"{len(longest)} people in a row: {reason}"), set(longest)

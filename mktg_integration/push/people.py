@@ -5,17 +5,17 @@ A constant number of statements for any number of rows.
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
 from django.contrib.auth import get_user_model
+from django.db import DatabaseError
 from django.db.models import Model, QuerySet
-from django.db.models.functions import Lower
 
 from mktg_integration.conf import settings
-from mktg_integration.exceptions import ProfileError
+from mktg_integration.exceptions import ConfigurationError, ProfileError
 from mktg_integration.mirror import optouts, reader
 from mktg_integration.models import (
     Connection,
@@ -24,19 +24,20 @@ from mktg_integration.models import (
     Kind,
     Lead,
     OptOut,
+    OptOutKind,
     OutboxRow,
     SyncState,
     Tagging,
 )
 from mktg_integration.people import ALL
-from mktg_integration.profile import ConsentStatus, Mapper, Profile, normal_email
+from mktg_integration.profile import UNKNOWN, ConsentStatus, Mapper, Profile, normal_email
 from mktg_integration.providers.base import Intent, Person, Provider, Snapshot, Verdict, VerdictKind
 from mktg_integration.push import consent as consents
-from mktg_integration.push import snapshots
+from mktg_integration.push import owners, snapshots
 from mktg_integration.push.holders import with_held
 from mktg_integration.push.outbox import lead_subject, parse_subject, user_subject
 
-logger = logging.getLogger("mktg_integration.push")
+MAPPING_FAILED = "mapping_failed"
 
 
 @dataclass
@@ -51,6 +52,23 @@ class Batch:
     """Who would be unsubscribed or erased without having asked for it: what the mass guard counts."""
 
 
+@dataclass(frozen=True, slots=True)
+class Departure:
+    """Somebody leaves, by the address known when the row was queued: erased, or (``leaves``) only unsubscribed.
+
+    ``deleted``: because the user's row was deleted, which is no wish of the person's.
+    """
+
+    email: str
+    leaves: bool
+    deleted: bool
+
+    @classmethod
+    def of(cls, row: OutboxRow) -> Departure:
+        payload = row.payload
+        return cls(str(payload["email"]), bool(payload.get("leaves")), bool(payload.get("deleted")))
+
+
 def load(connection: Connection, driver: Provider[Any, Any], options: Any, rows: Sequence[OutboxRow]) -> Batch:
     """The people whom these rows are about, by subject."""
     return _Loader(connection, driver, options, rows).load()
@@ -63,7 +81,7 @@ class _Loader:
         self.connection = connection
         self.driver = driver
         self.options = options
-        self.erasures = {row.subject: str(row.payload["email"]) for row in rows if row.kind == Kind.ERASURE}
+        self.departures = {row.subject: Departure.of(row) for row in rows if row.kind == Kind.ERASURE}
         self.subjects = sorted({row.subject for row in rows if row.kind != Kind.TAG})
         self.batch = Batch()
         self.acts = self._acts()
@@ -76,31 +94,45 @@ class _Loader:
         states = SyncState.objects.filter(key__in=keys).select_related("contact")
         self.batch.states = {state.subject: state for state in states}
         profiles = self._profiles()
-        gone = [subject for subject in self.subjects if subject not in profiles and subject not in self.erasures]
+        gone = [subject for subject in self.subjects if subject not in profiles and subject not in self.departures]
         emails = {subject: profile.email for subject, profile in profiles.items() if profile is not None}
         emails |= {subject: self._last_email(subject) for subject in self.subjects if subject not in emails}
-        emails |= self.erasures
-        # Also by the address last sent: a new address does not undo an old no.
-        addresses = {email for email in emails.values() if email}
-        addresses |= {self._last_email(subject) for subject in self.batch.states} - {""}
-        opted_out = optouts.optouts_for(sorted(addresses), self.connection.pk)
-        contacts = self.batch.contacts = self._contacts(emails)
-        for subject, email in self.erasures.items():
-            self._add(subject, email, contacts.get(subject), Intent.FORGET)
-        self._add_gone(gone, contacts)
+        emails |= {subject: departure.email for subject, departure in self.departures.items()}
+        self.opted_out = self._optouts(emails)
+        contacts = self.batch.contacts = self._contacts(emails, profiles)
+        leaving = dict(self.departures)
+        if settings.ON_USER_DELETE != "keep":
+            forget = settings.ON_USER_DELETE == "forget"
+            leaving |= {s: Departure(self._last_email(s), not forget, True) for s in gone if self._last_email(s)}
+        self._add_leaving(leaving, contacts)
         for subject, profile in profiles.items():
-            if subject in self.erasures or subject in self.batch.verdicts:
+            if subject in self.departures:
                 continue
             if profile is None:
                 self._withdraw(subject, contacts.get(subject))
-            else:
-                optout = opted_out.get(normal_email(profile.email))
-                optout = optout or opted_out.get(normal_email(self._last_email(subject)))
-                self._sync(subject, profile, contacts.get(subject), optout)
+            elif subject not in self.batch.verdicts:
+                self._sync(subject, profile, contacts.get(subject))
         read_adopted_tags(self.batch)
         self._leave_out_dropped()
         self.batch.people.update(with_held(self.connection, self.batch.people))
         return self.batch
+
+    def _optouts(self, emails: Mapping[str, str]) -> dict[str, OptOut]:
+        """The opt-out of each subject: of the address now, else of the one last sent, which then holds for both."""
+        last = {subject: self._last_email(subject) for subject in emails}
+        found = optouts.optouts_for(sorted({*emails.values(), *last.values()} - {""}), self.connection.pk)
+        by_subject: dict[str, OptOut] = {}
+        for subject, email in emails.items():
+            optout = found.get(normal_email(email))
+            old = found.get(normal_email(last[subject]))
+            if optout is None and old is not None and email and not consents.is_lifted(self.acts.get(subject, []), old):
+                # A new address does not undo an old no, here or at any other service.
+                scope = None if old.scope == ALL else int(old.scope)
+                optouts.opt_out(email, kind=OptOutKind(old.kind), source=old.source, scope=scope)
+            optout = optout or old
+            if optout is not None:
+                by_subject[subject] = optout
+        return by_subject
 
     # Who they are
 
@@ -130,20 +162,33 @@ class _Loader:
             return ()
         users: QuerySet[Any] = get_user_model()._default_manager.filter(pk__in=pks)
         prepare = getattr(self.mapper, "prepare", None)
-        return prepare(users) if prepare is not None else users
+        if prepare is None:
+            return users
+        try:
+            return list(prepare(users))
+        except DatabaseError:
+            raise
+        except Exception as error:  # noqa: BLE001 (the site's own code)
+            raise ConfigurationError(
+                f"prepare() of PROFILE {self.connection.option('PROFILE')!r} raised {type(error).__name__}: correct it"
+            ) from None
 
     def _map(self, profiles: dict[str, Profile | None], subject: str, user: Model) -> None:
-        try:
+        profiles[subject] = None
+        with self._mapping_of(subject):
             profile = self.mapper(user, self.connection)
             profiles[subject] = profile.checked() if profile is not None else None
+
+    @contextmanager
+    def _mapping_of(self, subject: str) -> Iterator[None]:
+        """Whatever the site's own code raises in here kills only this person's row."""
+        try:
+            yield
         except ProfileError as error:
-            profiles[subject] = None
             self._refuse(subject, "invalid_profile", str(error))
-        except Exception as error:  # noqa: BLE001 (the site's own code; it must kill only its row)
-            profiles[subject] = None
-            where = type(error).__name__
+        except Exception as error:  # noqa: BLE001 (the site's own code)
             # The text of a foreign exception may hold the person's data, so only its type is told.
-            self._refuse(subject, "mapping_failed", f"the mapping raised {where}: correct it, then replay")
+            self._refuse(subject, MAPPING_FAILED, f"the mapping raised {type(error).__name__}: correct it, then replay")
 
     def _refuse(self, subject: str, code: str, reason: str) -> None:
         self.batch.verdicts[subject] = Verdict(kind=VerdictKind.REJECTED, code=code, reason=reason)
@@ -154,87 +199,99 @@ class _Loader:
 
     # Which contact is whose
 
-    def _contacts(self, emails: Mapping[str, str]) -> dict[str, Contact]:
+    def _contacts(self, emails: Mapping[str, str], profiles: Mapping[str, Profile | None]) -> dict[str, Contact]:
         """The contact of each person: by the link, else one at the person's address that nobody owns."""
         contacts: dict[str, Contact] = {}
         strangers: dict[str, list[str]] = {}
+        movers: dict[str, str] = {}
         for subject, email in emails.items():
             state = self.batch.states.get(subject)
             if state is not None and state.contact is not None and state.contact.deleted_at is None:
                 contacts[subject] = state.contact
+                if profiles.get(subject) is not None and normal_email(email) != state.contact.email_key:
+                    movers[subject] = normal_email(email)
             elif email:
                 strangers.setdefault(normal_email(email), []).append(subject)
-        found = reader.contacts_by_email(self.connection, list(strangers)) if strangers else {}
+        if not strangers and not movers:
+            return contacts
+        found = reader.contacts_by_email(self.connection, [*strangers, *movers.values()])
+        for subject, email_key in movers.items():
+            self._check_move(subject, found.get(email_key))
         for email_key, subjects in strangers.items():
-            contact = found.get(email_key)
-            owner = contact.subject if contact is not None and contact.subject else ""
-            if owner and owner not in subjects and self._may_take_over(owner, subjects):
-                owner = ""
-            # The erasure speaks for whoever holds the address; else the earliest account does.
-            owner = owner or min(subjects, key=lambda subject: (subject not in self.erasures, _age(subject)))
-            for subject in subjects:
-                if subject != owner and subject not in self.erasures:
-                    self._refuse(
-                        subject,
-                        "duplicate_address",
-                        f"{owner} has the same address and owns the contact: correct one of the two",
-                    )
-                elif contact is not None:
-                    contacts[subject] = contact
+            contacts |= self._contact_of(subjects, found.get(email_key))
         return contacts
 
-    def _may_take_over(self, owner: str, subjects: Sequence[str]) -> bool:
-        """Nobody owns a contact any more who is gone; a lead's goes to the user who has shown to hold the address."""
-        kind, pk = parse_subject(owner)
-        holders = get_user_model()._default_manager if kind == "user" else Lead.objects
-        if not holders.filter(pk=pk).exists():
-            return True
-        if kind == "user" or not settings.EMAIL_VERIFIED:
-            return False
-        is_verified = settings.import_path(settings.EMAIL_VERIFIED, 'MKTG_INTEGRATION["EMAIL_VERIFIED"]')
-        users = get_user_model()._default_manager.filter(
-            pk__in=[parse_subject(subject)[1] for subject in subjects if subject.startswith("user:")]
-        )
-        user = next((user for user in users if is_verified(user)), None)
-        if user is None:
-            return False
-        Lead.objects.filter(pk=pk).update(user=user)
-        SyncState.objects.filter(subject=owner).delete()
-        return True
-
-    def _add_gone(self, gone: Sequence[str], contacts: Mapping[str, Contact]) -> None:
-        """Users and leads that no longer exist: ``ON_USER_DELETE``, unless somebody else holds the address now."""
-        leaving = [subject for subject in gone if subject in self.batch.states and self._last_email(subject)]
-        if not leaving or settings.ON_USER_DELETE == "keep":
+    def _check_move(self, subject: str, there: Contact | None) -> None:
+        """Somebody's new address may be that of another's contact, unless that one is about to move as well."""
+        if there is None or not there.subject or there.subject == subject:
             return
-        holders = self._holders([self._last_email(subject) for subject in leaving])
-        for subject in leaving:
-            email = self._last_email(subject)
-            if normal_email(email) in holders:
-                # The contact goes over to the user who still has the address, with that user's next push.
-                Contact.objects.filter(connection=self.connection, subject=subject).update(subject="", user=None)
-                continue
-            intent = Intent.FORGET if settings.ON_USER_DELETE == "forget" else Intent.LEAVE
-            self._add(subject, email, contacts.get(subject), intent)
-            if parse_subject(subject)[0] == "user":
-                self.batch.implicit_leavers.add(subject)
+        if owners.holds(there.subject, there.email_key):
+            self._refuse_duplicate(subject, there.subject)
 
-    def _holders(self, emails: Sequence[str]) -> set[str]:
-        user_model = get_user_model()
-        name = user_model.get_email_field_name()
-        wanted = [normal_email(email) for email in emails]
-        users = user_model._default_manager.annotate(mktg_email=Lower(name)).filter(mktg_email__in=wanted)
-        return {normal_email(email) for email in users.values_list("mktg_email", flat=True)}
+    def _contact_of(self, subjects: Sequence[str], contact: Contact | None) -> dict[str, Contact]:
+        """Of the people who share an address one owns its contact; the others are reported."""
+        owner = contact.subject if contact is not None and contact.subject else ""
+        if owner and owner not in subjects and owners.may_pass_on(owner, subjects):
+            owner = ""
+            self._read_anew(subjects)
+        owner = owner or owners.first(subjects, leaving=self.departures)
+        for subject in subjects:
+            if subject != owner and subject not in self.departures:
+                self._refuse_duplicate(subject, owner)
+        if contact is None:
+            return {}
+        return {subject: contact for subject in subjects if subject == owner or subject in self.departures}
+
+    def _read_anew(self, subjects: Sequence[str]) -> None:
+        """What was sent to the former owner, and said by them, may now be one of these people's."""
+        keys = [f"{self.connection.pk}:{subject}" for subject in subjects]
+        states = SyncState.objects.filter(key__in=keys).select_related("contact")
+        self.batch.states |= {state.subject: state for state in states}
+        self.acts = self._acts()
+
+    def _refuse_duplicate(self, subject: str, owner: str) -> None:
+        reason = f"{owner} has the same address and owns the contact: correct one of the two"
+        self._refuse(subject, "duplicate_address", reason)
+
+    def _add_leaving(self, leaving: Mapping[str, Departure], contacts: Mapping[str, Contact]) -> None:
+        """Who is forgotten, and whose row is deleted: the latter only where nobody else holds the address now."""
+        if not leaving:
+            return
+        deleted = {subject: departure.email for subject, departure in leaving.items() if departure.deleted}
+        heirs = owners.heirs(self.connection, deleted) if deleted else {}
+        for subject, departure in leaving.items():
+            if subject in heirs:
+                continue
+            if departure.deleted:
+                self.batch.implicit_leavers.add(subject)
+                if not departure.leaves:
+                    optouts.opt_out(departure.email, kind=OptOutKind.FORGOTTEN, source=optouts.SITE, scope=None)
+            intent = Intent.LEAVE if departure.leaves else Intent.FORGET
+            self._add(subject, departure.email, contacts.get(subject), intent)
 
     # What is wanted of them
 
     def _withdraw(self, subject: str, contact: Contact | None) -> None:
+        """The mapping says no more of this person, or failed: only a refusal is still carried out."""
         state = self.batch.states.get(subject)
-        if state is not None:
+        failed = subject in self.batch.verdicts
+        if self._is_refused(subject) and (state is not None or contact is not None):
+            last = snapshots.load(state.sent) if state is not None and state.sent else None
+            last = last or Snapshot(email=contact.email if contact is not None else "")
+            tags = last.tags if failed else frozenset()
+            wanted = replace(last, tags=tags, consent=ConsentStatus.REFUSED, evidence="opt-out")
+            self._add(subject, last.email, contact, Intent.SYNC, wanted)
+        elif state is not None and not failed:
             self._add(subject, self._last_email(subject), contact, Intent.WITHDRAW)
 
-    def _sync(self, subject: str, profile: Profile, contact: Contact | None, optout: OptOut | None) -> None:
-        acts = self.acts.get(subject, [])
+    def _is_refused(self, subject: str) -> bool:
+        resolved = consents.resolve(
+            UNKNOWN, self.acts.get(subject, []), self.opted_out.get(subject), unknown_as_granted=False
+        )
+        return resolved.status is ConsentStatus.REFUSED
+
+    def _sync(self, subject: str, profile: Profile, contact: Contact | None) -> None:
+        acts, optout = self.acts.get(subject, []), self.opted_out.get(subject)
         if consents.is_forgotten(acts, optout):
             return
         policy = self.connection.option("UNKNOWN_CONSENT")
@@ -244,10 +301,10 @@ class _Loader:
             return
         added, dropped = _tag_acts(acts)
         profile = replace(profile, tags=(frozenset(profile.tags) | added) - dropped)
-        try:
+        wanted: Snapshot | None = None
+        with self._mapping_of(subject):
             wanted = self.driver.snapshot(profile, user_id=_user_id(subject, profile), options=self.options)
-        except ProfileError as error:
-            self._refuse(subject, "invalid_profile", str(error))
+        if wanted is None:
             return
         wanted = replace(wanted, consent=resolved.status, evidence=resolved.evidence, form=resolved.form)
         drop = frozenset(self.driver.normal_tag(name) for name in dropped)
@@ -342,9 +399,3 @@ def _user_id(subject: str, profile: Profile) -> str:
         return profile.user_id
     kind, pk = parse_subject(subject)
     return pk if kind == "user" else ""
-
-
-def _age(subject: str) -> tuple[bool, int, str]:
-    """Users before leads, and the earlier account first."""
-    kind, pk = parse_subject(subject)
-    return (kind != "user", int(pk) if pk.isdigit() else 0, pk)

@@ -142,10 +142,12 @@ def _user_deleted(sender: _Model, instance: Any, **_: Any) -> None:
     if settings.ON_USER_DELETE == "keep":
         return
     address = getattr(instance, instance.get_email_field_name(), "") or ""
-    if settings.ON_USER_DELETE == "unsubscribe" or not address.strip():
+    if not address.strip():
         _mark([instance.pk], lane=Lane.URGENT)
         return
-    subject, key, payload = outbox.user_subject(instance), uuid.uuid4().hex, {"email": address}
+    # With the address: what was sent may not have been written down yet.
+    payload = {"email": address, "leaves": settings.ON_USER_DELETE == "unsubscribe", "deleted": True}
+    subject, key = outbox.user_subject(instance), "deleted"
     _queue(lambda: outbox.add_occurrence(Kind.ERASURE, subject, key, payload, lane=Lane.URGENT), urgent=True)
 
 

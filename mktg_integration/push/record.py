@@ -40,17 +40,11 @@ def write_mirror(connection: Connection, driver: Provider[Any, Any], out: Delive
         writer.untag(connection, [(contact, _tag_id(tags, name)) for contact, name in sorted(out.untagged)])
     if out.gone:
         writer.mark_gone(connection, out.gone)
-    links.own(connection, _owners_of_untold(out))
-
-
-def _owners_of_untold(out: Delivered) -> dict[str, str]:
-    """A contact found as wanted was told nothing, and is owned all the same; one left behind is nobody's."""
-    owners = dict.fromkeys(out.moved.values(), "")
-    for key in out.adopted:
-        known = out.people[key].known
-        if known is not None:
-            owners[known.remote_id] = key
-    return owners
+    # Who was found as wanted was told nothing, and owns the contact all the same.
+    adopted = {key: out.people[key].known for key in out.adopted}
+    links.own(connection, {known.remote_id: key for key, known in adopted.items() if known is not None})
+    for subject, left_behind in out.moved.items():
+        links.disown(connection, left_behind, subject)
 
 
 def _tag_id(tags: Mapping[str, TagRecord], name: str) -> str:
@@ -67,11 +61,18 @@ def write_states(connection: Connection, batch: Batch, out: Delivered) -> None:
     ]
     if rows:
         upsert.upsert(SyncState, rows)
-    gone = {key: person for key, person in out.people.items() if person.intent not in _STAY and out.is_done(key)}
+    gone = {key: person for key, person in out.people.items() if person.intent not in _STAY and _has_left(key, out)}
     _end(connection, gone, batch)
 
 
 _STAY = (Intent.SYNC, Intent.WITHDRAW)
+
+
+def _has_left(key: str, out: Delivered) -> bool:
+    """Also who is to be erased by hand: the site keeps no data of theirs while that waits."""
+    rejection = out.rejected.get(key)
+    by_hand = rejection is not None and rejection.verdict.kind is VerdictKind.NEEDS_PERSON
+    return out.is_done(key) or (by_hand and out.people[key].intent is Intent.FORGET)
 
 
 def _end(connection: Connection, gone: Mapping[str, Person], batch: Batch) -> None:
