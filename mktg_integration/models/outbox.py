@@ -60,7 +60,8 @@ class OutboxRow(OutboxBase):
     """The lease token of the drain that has it in flight."""
     claimed_version = models.BigIntegerField(default=0)
     tried_at = models.DateTimeField(null=True)
-    """When a call that must not be made twice was last about to be made: it may have been carried out."""
+    """When a call that must not be made twice was last about to be made: it may have been carried out. Of a profile:
+    when it was last claimed without being new, so that an earlier call of it may have been carried out."""
 
     class Meta:
         verbose_name = _("outbox row")

@@ -144,6 +144,8 @@ class Person:
     ``absent`` means looked for and not there. ``taken`` means that the wanted address belongs to another contact.
     ``fresh`` means that our own call created the contact, so no one can have opted out there.
     ``barred`` means that the service would not let this credential read or erase the contact.
+    ``tried`` means that an earlier push may have reached the service without our knowing: a contact found there may be
+    ours of then, and have opted out since.
     ``held`` are addresses, in normal form, that the site gives to another person or was last sent of one: nothing may
     be removed there. ``email`` is the address to look for where the person is not known by id.
     """
@@ -162,6 +164,7 @@ class Person:
     taken: bool = False
     fresh: bool = False
     barred: bool = False
+    tried: bool = False
     held: frozenset[str] = frozenset()
     notes: tuple[str, ...] = ()
 

@@ -23,7 +23,7 @@ from django.utils import timezone
 
 from mktg_integration import sql
 from mktg_integration.conf import settings
-from mktg_integration.models import ConnectionState, DeadRow, OutboxRow
+from mktg_integration.models import ConnectionState, DeadRow, Kind, OutboxRow
 from mktg_integration.push.outbox import new_version
 
 _BACKOFF_DOUBLINGS = 20
@@ -128,7 +128,9 @@ def _claim(lease: Lease, limit: int, using: str) -> list[OutboxRow]:
         f"AND EXISTS ({holds}) ORDER BY lane, due_at, {key} LIMIT {int(limit)} {sql.for_update(connection)}"
     )
     parameters: list[Any] = [lease.connection_id, lease.token, lease.connection_id, lease.token]
-    sets = "claim_token = %s, claimed_version = version"
+    again = f"kind = '{Kind.PROFILE.value}' AND claimed_version <> 0"
+    # MySQL assigns from left to right: what was claimed before is read before it is overwritten.
+    sets = f"tried_at = CASE WHEN {again} THEN {now} ELSE tried_at END, claim_token = %s, claimed_version = version"
     rows = OutboxRow.objects.using(using)
     if connection.vendor != "mysql":
         chosen = f"WITH due AS MATERIALIZED (SELECT {key} {due}) SELECT {key} FROM due"
@@ -140,6 +142,8 @@ def _claim(lease: Lease, limit: int, using: str) -> list[OutboxRow]:
             keys = [row.key for row in found]
             cursor.execute(_by_key(using, sets, keys), [lease.token, *keys])
     for row in found:
+        if row.kind == Kind.PROFILE and row.claimed_version:
+            row.tried_at = timezone.now()
         row.claim_token, row.claimed_version = lease.token, row.version
     return found
 

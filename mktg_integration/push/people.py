@@ -83,6 +83,7 @@ class _Loader:
         self.options = options
         self.departures = {row.subject: Departure.of(row) for row in rows if row.kind == Kind.ERASURE}
         self.subjects = sorted({row.subject for row in rows if row.kind != Kind.TAG})
+        self.tried = {row.subject for row in rows if row.kind == Kind.PROFILE and row.tried_at is not None}
         self.batch = Batch()
         self.acts = self._acts()
         self.mapper = cast(
@@ -338,6 +339,7 @@ class _Loader:
             owned_tags=owned,
             drop_tags=drop_tags,
             known=reader.to_record(contact) if contact is not None else None,
+            tried=subject in self.tried,
         )
 
     def _leave_out_dropped(self) -> None:

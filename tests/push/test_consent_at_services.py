@@ -226,3 +226,19 @@ def test_who_leaves_while_a_connection_is_off_is_unsubscribed_when_it_is_on_agai
     Connection.objects.update(push_enabled=True)
     send(connected)
     assert {row["state"] for row in mktg_sandbox.people("kit")} == {"cancelled"}
+
+
+def test_after_a_lost_answer_an_account_declared_empty_is_not_taken_for_empty(
+    connect: Connect, sign_up: SignUp, mktg_sandbox: Sandbox
+) -> None:
+    connected = connect("conversion", options={"EXISTING_CONTACTS": False})["conversion"]
+    sign_up("ada")
+    mktg_sandbox.fail("conversion", "drop", nth=1, after_work=True)
+    send(connected)
+    assert status(mktg_sandbox, "conversion") == "SUBSCRIBED"
+
+    mktg_sandbox.happens("conversion", "unsubscribe", ADA)
+    send(connected)
+
+    assert status(mktg_sandbox, "conversion") == "UNSUBSCRIBED"
+    assert mktg_sandbox.resubscribed("conversion") == 0

@@ -97,7 +97,7 @@ def _may_tell_status(person: Person, options: ConversionOptions, step: Step) -> 
     if step is not Step.SUBSCRIBE:
         return False
     if person.known is None:
-        return person.sent is None and not options.existing_contacts
+        return person.sent is None and not options.existing_contacts and not person.tried
     return not steps.is_unread(person)
 
 

@@ -233,3 +233,19 @@ def test_a_withdrawn_mapping_says_nothing(
     kept = account.add("ann@example.com", "SUBSCRIBED")
     one = person(intent=Intent.WITHDRAW, known=record(kept), sent=snapshot())
     assert not settle(provider, [one], account, options).calls
+
+
+def test_an_account_declared_empty_may_hold_who_was_tried_before(
+    provider: ConversionProvider, account: Account
+) -> None:
+    """The answer was lost, and the person has unsubscribed since."""
+    ann, ben = account.add("ann@example.com", "UNSUBSCRIBED"), account.add("ben@example.com")
+    people = [person(snapshot(kept.email), key=f"user:{kept.id}", tried=True) for kept in (ann, ben)]
+    people.append(person(snapshot("cy@example.com"), key="user:c3", tried=True))
+    settle(provider, people, account, replace(V2, existing_contacts=False))
+    assert {kept.email: kept.status for kept in account.contacts.values()} == {
+        "ann@example.com": "UNSUBSCRIBED",
+        "ben@example.com": "SUBSCRIBED",
+        "cy@example.com": "SUBSCRIBED",
+    }
+    assert not ann.brought_back
