@@ -7,7 +7,7 @@ from typing import Any
 
 from django.utils import timezone
 
-from mktg_integration.exceptions import ConfigurationError, MktgError
+from mktg_integration.exceptions import ConfigurationError, CopyError, MktgError
 from mktg_integration.mirror.wipe import wipe
 from mktg_integration.models import Connection, OAuthToken
 from mktg_integration.models.connections import oauth_origin
@@ -25,7 +25,7 @@ def disconnect(connection: Connection, *, delete_mirror: bool = False) -> bool:
     all the same and run out by themselves. Raises ``CopyError`` on a copy of the database.
     """
     if not connection.is_of_this_site():
-        raise ConfigurationError(
+        raise CopyError(
             f"{connection.name} is bound to {connection.bound_url}: revoking its tokens here would cut that site off"
         )
     driver = connection.driver

@@ -16,7 +16,7 @@ from mktg_integration.conf import settings
 from mktg_integration.connections import account_key, bind, identify, open_client, public_address
 from mktg_integration.exceptions import Action, MktgError, ServiceError
 from mktg_integration.http import StaticToken, Unlimited
-from mktg_integration.models import Connection, ConnectionSource, OAuthToken
+from mktg_integration.models import Connection, ConnectionSource, ConnectionState, OAuthToken
 from mktg_integration.oauth import pending
 from mktg_integration.oauth.permissions import may_add, may_connect
 from mktg_integration.oauth.redirects import allowed_redirect
@@ -204,6 +204,7 @@ def _kept(
             with transaction.atomic(using=alias):
                 connection = found or _new(driver, identity)
                 _renew(connection, driver, identity)
+                ConnectionState.objects.get_or_create(connection=connection)
                 # Whoever connects an account here thereby says that this site is the one that acts for it.
                 bind(connection)
                 store(connection, endpoints, pair)
