@@ -64,7 +64,7 @@ def settle(
 def _make(out: Settled, provider: Provider[Any, Any], call: Call, client: Any) -> None:
     out.calls.append(call)
     answer = execute_or_bisect(provider.execute, call, client)
-    assert set(answer.results) == set(call.items), f"{call.operation}: the answer speaks of others than the call"  # noqa: S101
+    assert set(answer.results) == set(call.items), f"{call.operation}: the answer speaks of others than the call"
     out.companies += answer.companies
     out.catalogue = Catalogue(
         tags={**out.catalogue.tags, **{provider.normal_tag(tag.name): tag for tag in answer.tags}},

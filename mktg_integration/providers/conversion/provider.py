@@ -129,4 +129,7 @@ class ConversionProvider(Provider[ConversionClient, ConversionOptions]):
         return Call(operation=steps.V1_ENGAGEMENT, items={person.key: item}, repeatable=False)
 
     def capabilities(self) -> tuple[Capability, ...]:
-        return tuple(Capability(name=verb, supported=verb in self.verbs, note=_NOTES.get(verb, "")) for verb in Verb)
+        return tuple(
+            Capability(name=verb, supported=verb in self.verbs, note=_NOTES.get(verb, "Conversion has no such thing"))
+            for verb in Verb
+        )

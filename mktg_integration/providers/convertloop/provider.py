@@ -126,5 +126,10 @@ class ConvertLoopProvider(Provider[ConvertLoopClient, ConvertLoopOptions]):
 
     def capabilities(self) -> tuple[Capability, ...]:
         return tuple(
-            Capability(name=verb, supported=verb in self.verbs - _BY_PERSON, note=_NOTES.get(verb, "")) for verb in Verb
+            Capability(
+                name=verb,
+                supported=verb in self.verbs - _BY_PERSON,
+                note=_NOTES.get(verb, "ConvertLoop has no such thing"),
+            )
+            for verb in Verb
         )
