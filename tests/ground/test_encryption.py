@@ -16,6 +16,7 @@ from django.db import connection as database
 from mktg_integration import encryption
 from mktg_integration.exceptions import ConfigurationError, DecryptionError
 from mktg_integration.models import (
+    BulkJob,
     Connection,
     DeadRow,
     InboundAddress,
@@ -144,6 +145,8 @@ def secrets(stored: Connection) -> None:
     WebhookSubscription.objects.create(key="1:signed", connection=stored, secrets={"secrets": [SECRET]})
     now = given["marked_at"]
     InboxRow.objects.create(key="in", connection=stored, body={"raw": SECRET}, received_at=now, due_at=now)
+    secret = {"raw": SECRET}
+    BulkJob.objects.create(key="b", connection=stored, size=1, call=secret, answer=secret, made_at=now, due_at=now)
     OutboxRow.objects.create(key="plain", version=1, due_at="2026-11-21T00:00:00Z", **{**given, "payload": {}})
 
 
@@ -161,6 +164,8 @@ def test_all_secrets_are_rotated_to_the_newest_key(secrets: None, settings: Any,
         "mktg_integration.InboundAddress.secret": 1,
         "mktg_integration.WebhookSubscription.secrets": 1,
         "mktg_integration.InboxRow.body": 1,
+        "mktg_integration.BulkJob.call": 1,
+        "mktg_integration.BulkJob.answer": 1,
     }
     marketing(ENCRYPTION_KEYS=[NEW_KEY])
     assert Connection.objects.get().credentials == {"API_KEY": SECRET}
