@@ -165,7 +165,12 @@ def _ignored_by_all() -> frozenset[str]:
     paths = {settings.PROFILE, *(given["PROFILE"] for given in settings.CONNECTIONS.values() if given.get("PROFILE"))}
     stored = Connection.objects.filter(source=ConnectionSource.STORED, push_enabled=True)
     paths |= {given["PROFILE"] for given in stored.values_list("stored_options", flat=True) if given.get("PROFILE")}
-    ignores = [getattr(settings.import_path(path, "PROFILE"), "ignores", IGNORED_BY_DEFAULT) for path in paths]
+    try:
+        ignores = [getattr(settings.import_path(path, "PROFILE"), "ignores", IGNORED_BY_DEFAULT) for path in paths]
+    except Exception as error:  # noqa: BLE001 (the site's own module: its fault must not stop the site's save)
+        said = error if isinstance(error, ConfigurationError) else type(error).__name__
+        logger.error("PROFILE cannot be read (%s): until it is corrected, every save marks its user", said)  # noqa: TRY400
+        ignores = [frozenset()]
     common = frozenset.intersection(*(frozenset(names) for names in ignores))
     _ignored[""] = (time.monotonic() + _STORED_MAPPINGS_SECONDS, common)
     return common

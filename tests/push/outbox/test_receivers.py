@@ -374,3 +374,14 @@ def test_the_wake_up_of_a_deletion_is_urgent(ann: Any, queue: Any, django_captur
     with django_capture_on_commit_callbacks(execute=True):
         ann.delete()
     assert [delay for _, delay in asked] == [0.0]
+
+
+@pytest.mark.parametrize("profile", ["nowhere.newsletter", "tests.testapp.mappings.nothing"])
+def test_a_mapping_that_cannot_be_imported_stops_no_login(
+    ann: Any, marketing: Any, profile: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    marketing(PROFILE=profile)
+    with caplog.at_level(logging.ERROR):
+        ann.save(update_fields=["last_login"])
+    assert marked() == {subject(ann)}
+    assert profile in caplog.text
