@@ -384,7 +384,9 @@ def _say_tag(person: Someone, name: str, wanted: bool, ids: list[int] | None) ->
             acts, _ = ExplicitActs.objects.select_for_update().get_or_create(
                 key=f"{scope}:{subject}", defaults={"subject": subject, "scope": scope}
             )
-            acts.tags[name] = wanted
+            # The last word counts, however the name is written: some services take both for one tag.
+            others = {other: said for other, said in acts.tags.items() if other.casefold() != name.casefold()}
+            acts.tags = {**others, name: wanted}
             acts.save(update_fields=["tags"])
         outbox.mark([subject], connections=ids)
         wake.wake_on_commit()

@@ -5,7 +5,7 @@ A constant number of statements for any number of rows.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any, cast
@@ -300,16 +300,16 @@ class _Loader:
         is_new = contact is None and subject not in self.batch.states
         if resolved.status is ConsentStatus.UNKNOWN and policy == "skip" and is_new:
             return
-        added, dropped = _tag_acts(acts)
-        profile = replace(profile, tags=(frozenset(profile.tags) | added) - dropped)
+        added, dropped = _tag_acts(acts, self.driver.normal_tag)
+        tags = frozenset(profile.tags) | added
+        profile = replace(profile, tags=frozenset(tag for tag in tags if self.driver.normal_tag(tag) not in dropped))
         wanted: Snapshot | None = None
         with self._mapping_of(subject):
             wanted = self.driver.snapshot(profile, user_id=_user_id(subject, profile), options=self.options)
         if wanted is None:
             return
         wanted = replace(wanted, consent=resolved.status, evidence=resolved.evidence, form=resolved.form)
-        drop = frozenset(self.driver.normal_tag(name) for name in dropped)
-        self._add(subject, profile.email, contact, Intent.SYNC, wanted, explicit=resolved.explicit, drop_tags=drop)
+        self._add(subject, profile.email, contact, Intent.SYNC, wanted, explicit=resolved.explicit, drop_tags=dropped)
         said_so = optout is not None or any(act.consent == ConsentStatus.REFUSED for act in acts)
         if resolved.status is ConsentStatus.REFUSED and not said_so and not is_new:
             state = self.batch.states.get(subject)
@@ -389,11 +389,13 @@ def lead_profile(lead: Lead) -> Profile:
     )
 
 
-def _tag_acts(acts: Iterable[ExplicitActs]) -> tuple[frozenset[str], frozenset[str]]:
-    said: dict[str, bool] = {}
+def _tag_acts(acts: Iterable[ExplicitActs], normal: Callable[[str], str]) -> tuple[frozenset[str], frozenset[str]]:
+    """What was added, as the site writes it, and what was taken away, as the service compares it."""
+    said: dict[str, tuple[str, bool]] = {}
     for act in sorted(acts, key=lambda act: act.scope != ALL):
-        said.update(act.tags)
-    return frozenset(n for n, add in said.items() if add), frozenset(n for n, add in said.items() if not add)
+        said.update({normal(name): (name, add) for name, add in act.tags.items()})
+    added = frozenset(name for name, add in said.values() if add)
+    return added, frozenset(key for key, (_, add) in said.items() if not add)
 
 
 def _user_id(subject: str, profile: Profile) -> str:

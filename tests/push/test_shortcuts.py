@@ -201,3 +201,37 @@ def test_forget_erases_and_a_later_signup_does_not_bring_the_person_back(
     shortcuts.subscribe(user, **SAID)
     send(connected)
     assert emails(mktg_sandbox, "conversion") == [user.email]
+
+
+@pytest.mark.parametrize("by", ["act", "mapping"])
+def test_remove_tag_takes_a_tag_however_it_is_written(
+    by: str, connect: Connect, sign_up: SignUp, mktg_sandbox: Sandbox
+) -> None:
+    connected = connect("kit")["kit"]
+    user = sign_up("ada", groups=("VIP",) if by == "mapping" else ())
+    if by == "act":
+        shortcuts.add_tag(user, "VIP")
+    send(connected)
+    assert person(mktg_sandbox, "kit", "ada@example.com")["tags"] == ["VIP"]
+
+    shortcuts.remove_tag(user, "vip")
+    send(connected)
+    assert person(mktg_sandbox, "kit", "ada@example.com")["tags"] == []
+
+    shortcuts.add_tag(user, "Vip")
+    send(connected)
+    assert person(mktg_sandbox, "kit", "ada@example.com")["tags"] == ["VIP"]
+
+
+def test_a_last_name_that_was_sent_is_taken_back(connect: Connect, sign_up: SignUp, mktg_sandbox: Sandbox) -> None:
+    connected = connect("kit")["kit"]
+    user = sign_up("ada")
+    send(connected)
+    assert "last_name" not in person(mktg_sandbox, "kit", "ada@example.com")["fields"]
+    for name in ("Lovelace", ""):
+        user.last_name = name
+        user.save()
+        send(connected)
+        assert (person(mktg_sandbox, "kit", "ada@example.com")["fields"]["last_name"] or "") == name
+    user.save()
+    assert send(connected).calls == 0

@@ -93,6 +93,8 @@ def snapshot(profile: Profile) -> Snapshot:
         labels[FIELD + LAST_NAME] = LAST_NAME_LABEL
     if len(values) - 1 > MAX_FIELDS:
         raise ProfileError(f"fields: Kit takes at most {MAX_FIELDS} custom fields of a person; map fewer")
+    # Empty, so that one that was sent is taken back.
+    values.setdefault(FIELD + LAST_NAME, None)
     labels |= {normal_tag(tag): tag.strip() for tag in sorted(profile.tags)}
     return Snapshot(
         email=profile.email,
