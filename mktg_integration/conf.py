@@ -48,6 +48,8 @@ DEFAULTS: dict[str, Any] = {
     "CLAIM_SIZE": 1000,
     "POOL_SIZE": 8,
     "IDENTICAL_REJECTIONS": 20,
+    # How long the people of a large request wait for the service's callback before they are looked up.
+    "BULK_CALLBACK_SECONDS": 1800.0,
     # At once more unsubscribes and erasures than this share of the connection's people wait for a person.
     "MASS_SHARE": 0.05,
     "MASS_MINIMUM": 50,
@@ -97,6 +99,7 @@ class Settings:
     CLAIM_SIZE: int
     POOL_SIZE: int
     IDENTICAL_REJECTIONS: int
+    BULK_CALLBACK_SECONDS: float
     MASS_SHARE: float
     MASS_MINIMUM: int
     RUNS_KEPT_DAYS: float

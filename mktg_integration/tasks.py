@@ -12,6 +12,7 @@ from mktg_integration import background
 from mktg_integration.conf import settings
 from mktg_integration.exceptions import MktgError
 from mktg_integration.inbound import registration
+from mktg_integration.inbound.addresses import callback_url
 from mktg_integration.inbound.apply import apply_inbox as inbound_apply
 from mktg_integration.models import Connection, InboxRow, InboxState, Lane, OutboxRow, Run
 from mktg_integration.oauth.disconnect import disconnect as oauth_disconnect
@@ -34,7 +35,7 @@ SOON_SECONDS = 10.0
 def drain(connection_id: int) -> None:
     """Send what is due over one connection, for at most ``DRAIN_SECONDS``."""
     try:
-        push_drain(connection_id)
+        push_drain(connection_id, callback_url=callback_url)
     except Connection.DoesNotExist:
         logger.info("connection %s is gone, and with it what was due", connection_id)
 

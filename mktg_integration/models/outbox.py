@@ -116,6 +116,8 @@ class BulkJob(models.Model):
     connection = models.ForeignKey(Connection, on_delete=models.CASCADE, db_constraint=False, related_name="+")
     state = models.CharField(_("state"), max_length=16, choices=BulkState, default=BulkState.WAITING)
     size = models.PositiveIntegerField(_("people"))
+    subjects = models.JSONField(default=list)
+    """Who waits for it. Empty once it is done."""
     call = EncryptedJSONField(default=dict)
     """What was asked for whom. Empty once it is done."""
     answer = EncryptedJSONField(default=dict)

@@ -148,6 +148,7 @@ class Person:
     ours of then, and have opted out since.
     ``held`` are addresses, in normal form, that the site gives to another person or was last sent of one: nothing may
     be removed there. ``email`` is the address to look for where the person is not known by id.
+    ``patient``: part of a backfill, which the service may carry out later and answer by a callback.
     """
 
     key: str
@@ -164,6 +165,7 @@ class Person:
     taken: bool = False
     fresh: bool = False
     barred: bool = False
+    patient: bool = False
     tried: bool = False
     held: frozenset[str] = frozenset()
     notes: tuple[str, ...] = ()
@@ -259,6 +261,8 @@ class Call:
 
     ``operation`` names the provider's method, ``common`` what is said once for all items. A call without items is
     about the account (a tag to create). ``urgent`` calls (unsubscribe, erase) are made before all others.
+    ``later``: the service carries it out when it can and answers it by a callback, to ``common["callback_url"]``, which
+    the engine sets.
     ``repeatable``: after a lost answer the same call may be made again without doing anything twice.
     """
 
@@ -268,6 +272,7 @@ class Call:
     patches: Mapping[str, Patch] = field(default_factory=dict)
     urgent: bool = False
     repeatable: bool = True
+    later: bool = False
 
     def only(self, keys: Collection[str]) -> Call:
         """This call for some of its people, as bisecting a refused batch needs it."""
@@ -314,6 +319,8 @@ class Outcome(StrEnum):
     """The contact is not there (any more)."""
     TAKEN = "taken"
     """The address belongs to another contact."""
+    PENDING = "pending"
+    """The service has taken it and tells by a callback what became of it."""
     RETRY = "retry"
     """This item failed for a passing reason, or the answer does not say what became of it."""
 
@@ -519,6 +526,11 @@ class Provider(ABC, Generic[C, O]):
             raise UnsupportedError(f"{self.label} has no call that changes nothing")
         return f"the credentials open the account {account.label or account.remote_id}"
 
+    def custom_field(self, name: str) -> str | None:
+        """The key of the custom field that ``Snapshot.values[name]`` is kept in, where the account's custom fields can
+        be listed (the stream ``custom_fields``); None for what the service has of its own."""
+        return None
+
     def normal_tag(self, name: str) -> str:
         """The form in which this service compares tag names."""
         return name.strip()
@@ -540,6 +552,18 @@ class Provider(ABC, Generic[C, O]):
         and tells so the next time (``Progress.in_doubt``). Raises ``UnsupportedError``.
         """
         raise UnsupportedError(f"{self.label} does not take this")
+
+    def answers_later(self, options: O) -> bool:
+        """Whether ``plan`` makes calls for ``patient`` people that are answered by a callback."""
+        return False
+
+    def is_callback_of(self, call: Call, body: JSON) -> bool:
+        """Whether ``body`` answers this ``later`` call. Nobody is in two of them at a time."""
+        return False
+
+    def answered_later(self, call: Call, body: JSON) -> Answer:
+        """What a callback tells of each person of ``call``. Raises ``MalformedAnswerError``."""
+        raise UnsupportedError(f"{self.label} answers at once")
 
     def read_broadcast(self, remote_id: str, client: C) -> BroadcastDraft:
         """A broadcast as the service has it now. Raises ``UnsupportedError``, ``ServiceError``."""

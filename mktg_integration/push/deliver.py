@@ -120,6 +120,10 @@ class Delivered:
     """``(contact remote id, normal tag name)`` that were taken away."""
     others: list[Record] = field(default_factory=list)
     """What else was told for the mirror."""
+    pending: set[str] = field(default_factory=set)
+    """Whose part the service carries out later, and tells by a callback."""
+    too_large: set[str] = field(default_factory=set)
+    """The jobs whose request was larger than the service takes (413)."""
     steps: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     """Of occurrences that were not finished by their last call: what their next plan is told."""
     tagged: set[tuple[str, str]] = field(default_factory=set)
@@ -141,7 +145,14 @@ class Delivered:
 
     def is_done(self, key: str) -> bool:
         """Whether nothing is left to be told of this person."""
-        return key not in self.rejected and key not in self.failed and key not in self.kept
+        return not (key in self.rejected or key in self.failed or key in self.kept or key in self.pending)
+
+
+class Jobs(Protocol):
+    """Keeps calls that are answered later."""
+
+    def open(self, call: Call) -> Call:
+        """``call`` with the address at which it is to be answered; it is about to be made."""
 
 
 class Delivery:
@@ -174,8 +185,11 @@ class Delivery:
     def close(self) -> None:
         self.pool.shutdown(wait=True, cancel_futures=True)
 
-    def run(self, people: Mapping[str, Person]) -> Delivered:
-        """Bring the service to what is wanted of these people, as far as it lets us."""
+    def run(self, people: Mapping[str, Person], jobs: Jobs | None = None) -> Delivered:
+        """Bring the service to what is wanted of these people, as far as it lets us.
+
+        ``jobs`` is told of calls that are answered later; without it people must not be ``patient``.
+        """
         out = Delivered(people=dict(people))
         active = set(people)
         for _ in range(MAX_ROUNDS):
@@ -187,8 +201,8 @@ class Delivery:
             if not plan.calls or out.stop:
                 break
             before = (dict(out.people), self.catalogue)
-            self.execute(plan.calls, out)
-            active -= out.failed | out.kept | set(out.rejected)
+            self.execute([jobs.open(call) if jobs and call.later else call for call in plan.calls], out)
+            active -= out.failed | out.kept | out.pending | set(out.rejected)
             if out.stop:
                 break
             if (out.people, self.catalogue) == before and active:
@@ -275,6 +289,11 @@ class Delivery:
             return None
         self.successes += 1
         self._failures_in_a_row = 0
+        self.fold(call, answer, out)
+        return job.after(accepted=True, out=out, reject=self._reject_refused)
+
+    def fold(self, call: Call, answer: Answer, out: Delivered) -> None:
+        """What ``answer`` tells of the account and of each person of ``call``."""
         self._learn(answer, out)
         for key in call.items:
             result = answer.results.get(key, Result(outcome=Outcome.RETRY, code="not_answered"))
@@ -282,7 +301,6 @@ class Delivery:
             if answer.warnings:
                 # A batch's warnings do not say whom they mean.
                 out.notes.setdefault(key, "; ".join(answer.warnings))
-        return job.after(accepted=True, out=out, reject=self._reject_refused)
 
     def _learn(self, answer: Answer, out: Delivered) -> None:
         out.companies.update({company.external_id: company for company in answer.companies})
@@ -321,6 +339,8 @@ class Delivery:
             out.people[key] = replace(person, known=None, known_tags=None, absent=True)
         elif result.outcome is Outcome.TAKEN:
             out.people[key] = replace(person, taken=True)
+        elif result.outcome is Outcome.PENDING:
+            out.pending.add(key)
         elif result.outcome is Outcome.RETRY:
             out.failed.add(key)
         else:
@@ -362,6 +382,8 @@ class Delivery:
             self._stop(out, Stop(WaitReason.REJECTIONS, detail))
 
     def _take_failure(self, job: _Job, error: ServiceError, out: Delivered) -> _Job | None:
+        if job.call.later and self._take_later(job.call, error, out):
+            return None
         if error.action is Action.REJECT and job.call.items:
             self._failures_in_a_row = 0
             return job.after(accepted=False, out=out, reject=self._reject_refused, error=error)
@@ -370,6 +392,22 @@ class Delivery:
         out.kept.update(job.unsent())
         self._stop(out, stop_for(error))
         return None
+
+    @staticmethod
+    def _take_later(call: Call, error: ServiceError, out: Delivered) -> bool:
+        """Whether the failure of a call that is answered later needs no more than this."""
+        if not error.answered:
+            # The service may have taken it: its callback, or that none comes, will tell.
+            out.pending.update(call.items)
+            return True
+        if error.status == 413:
+            out.too_large.add(str(call.common.get("job")))
+        if error.action is not Action.REJECT:
+            return False
+        # A hundred at a time, the refused ones of them can be told from the others.
+        for key in call.items:
+            out.people[key] = replace(out.people[key], patient=False)
+        return True
 
     def _take_outage(self, job: _Job, error: ServiceError, out: Delivered) -> _Job | None:
         self._failures_in_a_row += 1

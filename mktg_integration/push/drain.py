@@ -31,7 +31,7 @@ from mktg_integration.models import (
     WaitReason,
 )
 from mktg_integration.providers.base import Intent
-from mktg_integration.push import claims, guard, introduce, pace, people, record, wake
+from mktg_integration.push import bulk, claims, guard, introduce, pace, people, record, wake
 from mktg_integration.push.deliver import Delivered, Delivery, Rejection, Stop, stop_for
 from mktg_integration.push.occurrences import deliver_occurrences
 from mktg_integration.signals import connection_needs_attention
@@ -87,11 +87,18 @@ class DrainReport:
         }
 
 
-def drain(connection_id: int, *, seconds: float | None = None, foreground: bool = False) -> DrainReport:
+def drain(
+    connection_id: int,
+    *,
+    seconds: float | None = None,
+    foreground: bool = False,
+    callback_url: bulk.CallbackURL | None = None,
+) -> DrainReport:
     """Send what is due over one connection, for at most ``seconds`` (default ``DRAIN_SECONDS``).
 
     In the ``foreground`` a person watches: waits of the connection are tried at once, rates are waited for, and
-    identical rejections do not stop it. Raises nothing for what a service or a row does wrong.
+    identical rejections do not stop it. ``callback_url`` says where a service may answer large requests later; without
+    it all are answered at once. Raises nothing for what a service or a row does wrong.
     """
     connection = Connection.objects.select_related("state", "oauth").get(pk=connection_id)
     report = DrainReport()
@@ -105,7 +112,7 @@ def drain(connection_id: int, *, seconds: float | None = None, foreground: bool 
             report.waiting = report.waiting or "busy"
             return report
         try:
-            _Drain(connection, lease, report, ends_at, foreground).run()
+            _Drain(connection, lease, report, ends_at, foreground, callback_url).run()
         finally:
             lease.release()
         # A wake-up that found us at work went away; so we look once more after giving the lease back.
@@ -147,8 +154,15 @@ class _TimeLeft:
 
 class _Drain:
     def __init__(
-        self, connection: Connection, lease: claims.Lease, report: DrainReport, ends_at: float, foreground: bool
+        self,
+        connection: Connection,
+        lease: claims.Lease,
+        report: DrainReport,
+        ends_at: float,
+        foreground: bool,
+        callback_url: bulk.CallbackURL | None,
     ) -> None:
+        self.callback_url = callback_url
         self.connection = connection
         self.lease = lease
         self.report = report
@@ -213,6 +227,7 @@ class _Drain:
         self._introduction = introduce.Introduction(
             self.connection, driver, client, slots, self.time_left, self.foreground, driver.introduction(options)
         )
+        self._jobs = bulk.Jobs(self.connection, driver, options, self.lease, self.callback_url)
         delivery = Delivery(driver, options, client, slots=slots, time_left=self.time_left, patient=self.foreground)
         try:
             self._send_all(delivery)
@@ -258,19 +273,22 @@ class _Drain:
     def _send(self, delivery: Delivery, rows: Sequence[OutboxRow]) -> None:
         self.report.claimed += len(rows)
         as_of = timezone.now()
+        rows = self._jobs.sort_out(delivery, rows)
         of_people = [row for row in rows if row.kind in (Kind.PROFILE, Kind.ERASURE)]
         batch = people.load(self.connection, delivery.driver, delivery.options, rows)
         stop, kept = guard.keep_identical_failures(batch, rows) if not self.foreground else (None, set())
         held = guard.hold_mass_leave(self.connection, batch, self.lease, of_people)
         of_people = [row for row in of_people if row.key not in held]
         self._read_members(delivery, batch)
-        out = delivery.run(batch.people)
+        out = delivery.run(self._jobs.choose(batch.people, rows), self._jobs)
         out.rejected.update({key: Rejection(verdict=verdict) for key, verdict in batch.verdicts.items()})
         out.kept |= kept
         record.write_mirror(self.connection, delivery.driver, out, as_of=as_of)
         if out.named_tags:
             delivery.catalogue = replace(delivery.catalogue, tags={**delivery.catalogue.tags, **out.named_tags})
         record.write_states(self.connection, batch, out)
+        rows = self._jobs.close(rows, out)
+        of_people = [row for row in of_people if row.subject not in out.pending]
         record.settle_rows(self.lease, of_people, out.rejected, out.failed, out.kept)
         self._count(of_people, out)
         self.report.calls += out.calls

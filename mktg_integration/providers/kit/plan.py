@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import islice
 from typing import Any, TypeVar
 
@@ -22,6 +23,8 @@ _CREATIONS = {
     steps.CREATE_TAG: (steps.BULK_CREATE_TAGS, normal_tag),
     steps.CREATE_FIELD: (steps.BULK_CREATE_FIELDS, field_key),
 }
+_LATER = {steps.BULK_UPSERT, steps.TAG}
+"""What Kit also carries out later, more than a hundred at a time ("Bulk and async processing")."""
 _LISTS = (steps.LIST_TAGS, steps.LIST_FIELDS, steps.LIST_FORMS)
 
 
@@ -39,20 +42,51 @@ def plan(people: Sequence[Person], catalogue: Catalogue, options: KitOptions) ->
             notes[person.key] = "; ".join(dict.fromkeys(step.notes))
         for need in step.needs:
             needs.setdefault(need.operation, []).append((person.key, need))
-    calls = [call for operation in sorted(needs) for call in _calls(operation, needs[operation], options)]
+    patient = _patient(people, needs)
+    calls = [call for operation in sorted(needs) for call in _calls(operation, needs[operation], options, patient)]
     return Plan(calls=tuple(calls), verdicts=verdicts, notes=notes)
 
 
-def _calls(operation: str, needs: list[Owned], options: KitOptions) -> Iterator[Call]:
+def _patient(people: Sequence[Person], needs: Mapping[str, Sequence[Owned]]) -> frozenset[str]:
+    """Who needs one kind of bulk request and, but of the account, nothing else now: nobody is to be in two calls while
+    one of them waits."""
+    wanted: dict[str, set[str]] = {}
+    for operation, owned in needs.items():
+        if operation in _CREATIONS or operation in _LISTS:
+            continue
+        for key, _ in owned:
+            wanted.setdefault(key, set()).add(operation)
+    return frozenset(
+        person.key
+        for person in people
+        if person.patient and len(wanted.get(person.key, ())) == 1 and wanted[person.key] <= _LATER
+    )
+
+
+def _apart(needs: list[Owned], patient: frozenset[str]) -> tuple[list[Owned], list[Owned]]:
+    """What is asked for at once, and what later: only more items than the former can carry."""
+    later = [owned for owned in needs if owned[0] in patient]
+    if len(later) <= MAX_SYNCHRONOUS:
+        return needs, []
+    return [owned for owned in needs if owned[0] not in patient], later
+
+
+def _calls(operation: str, needs: list[Owned], options: KitOptions, patient: frozenset[str]) -> Iterator[Call]:
     if operation in _CREATIONS:
         yield from _creations(operation, needs, options)
     elif operation in _LISTS:
         yield Call(operation=operation, items={key: need.item for key, need in needs})
     elif operation == steps.BULK_UPSERT:
-        for chunk in _chunks(needs, MAX_SYNCHRONOUS):
+        at_once, later = _apart(needs, patient)
+        if later:
+            yield replace(_bulk_upsert(later), later=True)
+        for chunk in _chunks(at_once, MAX_SYNCHRONOUS):
             yield _bulk_upsert(chunk)
     elif operation == steps.TAG and options.is_oauth:
-        by_tag = sorted(needs, key=lambda owned: (owned[1].item["tag_id"], owned[0]))
+        at_once, later = _apart(needs, patient)
+        if later:
+            yield replace(_bulk_tag(later), later=True)
+        by_tag = sorted(at_once, key=lambda owned: (owned[1].item["tag_id"], owned[0]))
         for chunk in _chunks(by_tag, MAX_SYNCHRONOUS):
             yield _bulk_tag(chunk)
     else:

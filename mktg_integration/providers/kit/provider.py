@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from mktg_integration.exceptions import MalformedAnswerError
 from mktg_integration.http import RateLimiter, TokenSource
@@ -37,6 +37,8 @@ from mktg_integration.providers.kit.webhooks import KitWebhooks
 from mktg_integration.providers.oauth import OAuthEndpoints
 from mktg_integration.providers.occurrences import Occurrence, Progress
 from mktg_integration.records import BroadcastRecord
+
+JSON = Any
 
 
 class KitProvider(Provider[KitClient, KitOptions]):
@@ -125,6 +127,15 @@ class KitProvider(Provider[KitClient, KitOptions]):
     ) -> Call | Verdict | None:
         return occurrences.plan(person, occurrence, catalogue, options, progress)
 
+    def answers_later(self, options: KitOptions) -> bool:
+        return options.is_oauth
+
+    def is_callback_of(self, call: Call, body: JSON) -> bool:
+        return push.is_callback_of(call, body)
+
+    def answered_later(self, call: Call, body: JSON) -> Answer:
+        return push.answered_later(call, body)
+
     def read_broadcast(self, remote_id: str, client: KitClient) -> BroadcastDraft:
         return broadcasts.read(remote_id, client)
 
@@ -142,6 +153,9 @@ class KitProvider(Provider[KitClient, KitOptions]):
 
     def read(self, stream: str, cursor: str | None, client: KitClient, since: datetime | None = None) -> Page:
         return pull.read(stream, cursor, client, since)
+
+    def custom_field(self, name: str) -> str | None:
+        return name.removeprefix(normal.FIELD) if name.startswith(normal.FIELD) else None
 
     def normal_tag(self, name: str) -> str:
         return normal.normal_tag(name)

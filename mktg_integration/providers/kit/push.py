@@ -12,7 +12,7 @@ from mktg_integration.profile import normal_email
 from mktg_integration.providers.base import Answer, Call, Outcome, Result, normal_name
 from mktg_integration.providers.kit import mirrored, occurrences, schemas, steps
 from mktg_integration.providers.kit.client import KitClient, Written
-from mktg_integration.providers.kit.client.base import MAX_PER_PAGE
+from mktg_integration.providers.kit.client.base import MAX_PER_PAGE, checked
 from mktg_integration.providers.kit.normal import (
     FIELD,
     contact_record,
@@ -28,6 +28,7 @@ JSON = Any
 _NOT_RETURNED = Result(
     outcome=Outcome.RETRY, code="not_returned", reason="Kit answered without saying what became of this person"
 )
+_PENDING = Result(outcome=Outcome.PENDING)
 _NOT_LISTED = Result(
     outcome=Outcome.RETRY, code="not_listed", reason="Kit has it but does not list it yet; it is looked up again later"
 )
@@ -172,9 +173,19 @@ def _bulk_upsert(call: Call, client: KitClient) -> Answer:
         {"email_address": item["email_address"], "first_name": item.get("first_name") or ""}
         for item in call.items.values()
     ]
-    answer = client.bulk_create_subscribers(body)
-    if answer is None:
-        return Answer(results=dict.fromkeys(call.items, _NOT_RETURNED))
+    answer = client.bulk_create_subscribers(body, **_address(call))
+    return _unanswered(call) if answer is None else _upserted(call, answer)
+
+
+def _address(call: Call) -> dict[str, str]:
+    return {"callback_url": call.common["callback_url"]} if call.later else {}
+
+
+def _unanswered(call: Call) -> Answer:
+    return Answer(results=dict.fromkeys(call.items, _PENDING if call.later else _NOT_RETURNED))
+
+
+def _upserted(call: Call, answer: schemas.BulkSubscribers) -> Answer:
     returned = {normal_email(one.email_address): one for one in answer.subscribers}
     failed = {
         normal_email(failure.subscriber.email_address): failure
@@ -215,9 +226,11 @@ def _refused(errors: Iterable[str]) -> Result:
 
 def _bulk_tag(call: Call, client: KitClient) -> Answer:
     pairs = [(item["tag_id"], item["id"]) for items in call.items.values() for item in items]
-    answer = client.bulk_tag_subscribers(pairs)
-    if answer is None:
-        return Answer(results=dict.fromkeys(call.items, _NOT_RETURNED))
+    answer = client.bulk_tag_subscribers(pairs, **_address(call))
+    return _unanswered(call) if answer is None else _tagged(call, answer)
+
+
+def _tagged(call: Call, answer: schemas.BulkTaggings) -> Answer:
     # The answer names no tag: whoever came back as often as asked has them all.
     times = Counter(str(one.id) for one in answer.subscribers)
     results = {}
@@ -225,6 +238,30 @@ def _bulk_tag(call: Call, client: KitClient) -> Answer:
         all_there = times[str(items[0]["id"])] >= len(items)
         results[key] = Result() if all_there else _NOT_RETURNED if not answer.failures else _GONE
     return Answer(results=results)
+
+
+# Callbacks
+
+
+def is_callback_of(call: Call, body: JSON) -> bool:
+    """By who is in it: a callback names no request, and nobody is in two of them at a time."""
+    rows = body.get("subscribers") if isinstance(body, Mapping) else None
+    told = [row for row in rows if isinstance(row, Mapping)] if isinstance(rows, list) else []
+    if call.operation == steps.BULK_TAG:
+        ids = {str(item["id"]) for items in call.items.values() for item in items}
+        return any(str(row.get("id")) in ids for row in told)
+    emails = {normal_email(item["email_address"]) for item in call.items.values()}
+    return any(normal_email(str(row.get("email_address") or "")) in emails for row in told)
+
+
+def answered_later(call: Call, body: JSON) -> Answer:
+    """The callback's body is that of the answer which fewer items would have had at once.
+
+    Raises ``MalformedAnswerError`` where it is not.
+    """
+    if call.operation == steps.BULK_TAG:
+        return _tagged(call, checked(schemas.BulkTaggings, body, "the callback of POST /v4/bulk/tags/subscribers"))
+    return _upserted(call, checked(schemas.BulkSubscribers, body, "the callback of POST /v4/bulk/subscribers"))
 
 
 # The account

@@ -163,8 +163,13 @@ class KitBase:
 
 def parsed(model: type[M], answer: HttpAnswer, endpoint: str) -> M:
     """The answer as ``model``. Raises ``MalformedAnswerError`` naming the keys that are not as documented."""
+    return checked(model, answer.payload, endpoint)
+
+
+def checked(model: type[M], payload: JSON, endpoint: str) -> M:
+    """As ``parsed``, of a body that came otherwise."""
     try:
-        return model.model_validate(answer.payload)
+        return model.model_validate(payload)
     except ValidationError as error:
         wrong = sorted(
             {
