@@ -32,8 +32,9 @@ def main() -> None:
     given = parser.parse_args()
     with database() as vendor, Sandbox(keep_bodies=True) as sandbox:
         define_conversion_fields(sandbox)
-        keys = {"CONNECTIONS": declared(sandbox, *services.SERVICES), "PROFILE": MAPPING}
-        with connected(keys["CONNECTIONS"], PROFILE=MAPPING), site_of(keys) as site, site.clusters(2):
+        connections = declared(sandbox, *services.SERVICES)
+        keys = {"CONNECTIONS": connections, "PROFILE": MAPPING}
+        with connected(connections, PROFILE=MAPPING), site_of(keys) as site, site.clusters(2):
             time.sleep(2.0)
             signed_up = sign_up(given.people, given.a_second)
             if wait_until(lambda: not OutboxRow.objects.exists(), 60) is None:
@@ -56,7 +57,7 @@ def sign_up(people: int, a_second: float) -> dict[str, float]:
     for number in range(people):
         time.sleep(max(0.0, start + number / a_second - time.monotonic()))
         user = get_user_model().objects.create(username=f"user{number}", email=f"user{number}@example.com")
-        Preference.objects.create(user=user, newsletter=True, asked_at=timezone.now())
+        Preference._default_manager.create(user=user, newsletter=True, asked_at=timezone.now())
         user.groups.add(group)
         done[user.email] = time.time()
     return done

@@ -33,11 +33,9 @@ def main() -> None:
     given = parser.parse_args()
     with database(), Sandbox() as sandbox:
         credentials = declared(sandbox, "kit_by_key")["kit_by_key"]
-        keys = {
-            "CONNECTIONS": {f"kit-{number}": credentials for number in range(given.connections)},
-            "PROFILE": MAPPING,
-        }
-        with connected(keys["CONNECTIONS"], PROFILE=MAPPING), site_of(keys) as site:
+        connections = {f"kit-{number}": credentials for number in range(given.connections)}
+        keys = {"CONNECTIONS": connections, "PROFILE": MAPPING}
+        with connected(connections, PROFILE=MAPPING), site_of(keys) as site:
             queue_work(given.seconds, given.connections)
             sandbox.fail("kit", "slow", up_to=given.latency)
             with site.clusters(2):

@@ -29,6 +29,7 @@ from mktg_integration.connections import sync_declared
 from mktg_integration.models import Connection
 from mktg_integration.sandbox.server import Sandbox
 from tests.e2e.processes import Site
+from tests.settings import DATABASE_URL
 
 
 @contextmanager
@@ -60,7 +61,7 @@ def make_users(count: int, *, fields: bool = False, groups: tuple[str, ...] = ()
         for n in range(start, start + count)
     )
     now = timezone.now()
-    Preference.objects.bulk_create(
+    Preference._default_manager.bulk_create(
         Preference(user=user, newsletter=True, asked_at=now, plan="gold" if fields else "") for user in made
     )
     through = users.groups.through
@@ -84,8 +85,7 @@ def _database_url() -> str:
     name = connection.settings_dict["NAME"]
     if connection.vendor == "sqlite":
         return f"sqlite:///{name}?{urlencode(connection.settings_dict['OPTIONS'])}"
-    given: str = urlsplit(settings.DATABASE_URL)._replace(path=f"/{name}").geturl()
-    return given
+    return urlsplit(DATABASE_URL)._replace(path=f"/{name}").geturl()
 
 
 @contextmanager

@@ -26,8 +26,9 @@ def main() -> None:
     parser.add_argument("--latency", type=float, default=0.2)
     given = parser.parse_args()
     with database() as vendor, Sandbox(latency=given.latency) as sandbox:
-        keys = {"CONNECTIONS": declared(sandbox, "convertloop"), "PROFILE": MAPPING}
-        with connected(keys["CONNECTIONS"], PROFILE=MAPPING), site_of(keys) as site:
+        connections = declared(sandbox, "convertloop")
+        keys = {"CONNECTIONS": connections, "PROFILE": MAPPING}
+        with connected(connections, PROFILE=MAPPING), site_of(keys) as site:
             make_users(given.people, fields=True, groups=("VIP",))
             users = get_user_model().objects.values_list("pk", flat=True)
             outbox.mark([outbox.user_subject(pk) for pk in users])

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 import requests
+from django.db import connection
 
 from example_project.demo.processes import MANAGE, Children, free_port
 from example_project.demo.visitors import SignupError, Visitor, sign_up, visitors
@@ -88,6 +89,7 @@ def failure_of(site: str, visitor: Visitor) -> str:
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(connection.vendor != "sqlite", reason="it brings its own SQLite file, whatever the suite uses")
 def test_nobody_meets_a_locked_database(example: RunningSite, mktg_sandbox: Sandbox) -> None:
     people = visitors(PEOPLE)
 
