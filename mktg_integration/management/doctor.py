@@ -1,0 +1,246 @@
+"""What ``mktg_doctor`` looks at. Nothing here writes; the services are asked by calls that change nothing."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from datetime import timedelta
+from typing import Any, Literal
+
+from django.contrib.auth import get_user_model
+from django.core.checks import ERROR, WARNING, run_checks
+from django.db import router, transaction
+from django.db.models.functions import Now
+from django.utils import timezone
+
+from mktg_integration.conf import settings
+from mktg_integration.connections import open_client
+from mktg_integration.encryption import decrypt, encrypt
+from mktg_integration.exceptions import Action, MktgError, ServiceError, UnsupportedError
+from mktg_integration.models import Connection, Contact, DeadRow, Kind, OutboxRow
+from mktg_integration.providers.base import Verb
+from mktg_integration.push import outbox, people
+from mktg_integration.records import CustomFieldRecord
+from mktg_integration.status import connection_statuses
+
+Level = Literal["ok", "note", "problem"]
+
+SAMPLE = 50
+"""The newest users, on whom the mapping is tried."""
+MOST_CLOCK_SECONDS = 2.0
+_ADVICE = {
+    Action.RECONNECT: "give it new credentials: in settings, or in the admin under Connections",
+    Action.FORBIDDEN: "look at the account's plan and at what the credentials may do",
+    Action.WAIT: "the service asks to be called less: wait, then run this again",
+    Action.RETRY: "the service does not answer: look at its status page and at BASE_URL",
+    Action.FAIL: "look at BASE_URL: this address does not answer as the service would",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was looked at. ``text`` says what to do where something is to be done."""
+
+    about: str
+    level: Level
+    text: str
+
+    def as_dict(self) -> dict[str, str]:
+        return asdict(self)
+
+
+Look = Callable[..., Iterator[Finding]]
+
+
+# The site
+
+
+def look_at_site() -> Iterator[Finding]:
+    """Settings, keys, clock, schedules and workers."""
+    yield from _checks()
+    yield from _keys()
+    yield from _clock()
+    yield from _background()
+    if not settings.PUSH:
+        yield Finding("pushing", "note", 'MKTG_INTEGRATION["PUSH"] is False: marks are kept and nothing is sent')
+
+
+def _checks() -> Iterator[Finding]:
+    ours = [message for message in run_checks() if str(message.id).startswith("mktg_integration.")]
+    for message in ours:
+        level: Level = "problem" if message.level >= ERROR else "note"
+        yield Finding("settings", level, f"{message.msg} {message.hint or ''} ({message.id})".strip())
+    if not any(message.level >= WARNING for message in ours):
+        yield Finding("settings", "ok", "manage.py check has nothing to say of this app")
+
+
+def _keys() -> Iterator[Finding]:
+    try:
+        decrypt(encrypt("probe"))
+    except MktgError as error:
+        yield Finding("keys", "problem", str(error))
+        return
+    unreadable = []
+    for pk, name in Connection.objects.values_list("pk", "name"):
+        try:
+            Connection.objects.get(pk=pk)
+        except MktgError:
+            unreadable.append(name)
+    if unreadable:
+        names = ", ".join(unreadable)
+        text = f"the credentials of {names} cannot be read: put the older key back, behind the new one"
+        yield Finding("keys", "problem", text)
+    else:
+        yield Finding("keys", "ok", "what is stored can be read")
+
+
+def _clock() -> Iterator[Finding]:
+    row = Connection.objects.annotate(now=Now()).values_list("now", flat=True).first()
+    if row is None:
+        return
+    seconds = abs((timezone.now() - row) / timedelta(seconds=1))
+    if seconds > MOST_CLOCK_SECONDS:
+        apart = f"this machine and the database are {seconds:.0f} s apart"
+        yield Finding("clock", "problem", f"{apart}: leases and rates need one time; run NTP on both")
+    else:
+        yield Finding("clock", "ok", "this machine and the database have one time")
+
+
+def _background() -> Iterator[Finding]:
+    if settings.TASK_ENGINE != "django-q2":
+        yield Finding("workers", "note", f"tasks run on {settings.TASK_ENGINE}; ask it for its workers and schedules")
+        return
+    from mktg_integration.background import q2
+
+    missing = q2.missing_schedules()
+    if missing:
+        yield Finding("schedules", "problem", f"missing: {', '.join(missing)}; run python manage.py mktg_schedule")
+    else:
+        yield Finding("schedules", "ok", "all are there")
+    workers = q2.workers()
+    if workers is None:
+        text = "not known: the cluster reports to a cache that this process does not share; is qcluster running?"
+        yield Finding("workers", "note", text)
+    elif not workers:
+        yield Finding("workers", "problem", "none; start them: python manage.py qcluster")
+    else:
+        yield Finding("workers", "ok", f"{workers}")
+
+
+# A connection
+
+
+def look_at_connection(connection: Connection) -> Iterator[Finding]:
+    """Whether it may send, whether the service lets it in, and what of the site's it would leave out."""
+    yield from _state(connection)
+    try:
+        opened = open_client(connection)
+    except MktgError as error:
+        yield Finding("credentials", "problem", str(error))
+        return
+    yield from _service(opened.driver.verify, opened.client, opened.options)
+    yield from _mapping(connection, opened.client)
+    yield from _dead(connection)
+    yield from _skipped(connection)
+
+
+def _state(connection: Connection) -> Iterator[Finding]:
+    (status,) = connection_statuses([connection])
+    if status.health in ("off", "paused"):
+        yield Finding("sending", "note", f"it is {status.health}: switch it on in the admin, under Connections")
+    elif status.needs_person:
+        yield Finding("sending", "problem", f"it waits ({status.waits_because}): {status.detail}")
+    elif status.waits_because:
+        until = f"{status.waits_until:%H:%M:%S}" if status.waits_until else "later"
+        yield Finding("sending", "note", f"it waits until {until} UTC ({status.waits_because}): {status.detail}")
+    else:
+        yield Finding("sending", "ok", status.health)
+
+
+def _service(verify: Callable[[Any, Any], str], client: Any, options: Any) -> Iterator[Finding]:
+    try:
+        yield Finding("service", "ok", verify(client, options))
+    except UnsupportedError as error:
+        yield Finding("service", "note", str(error))
+    except ServiceError as error:
+        yield Finding("service", "problem", f"{error}: {_ADVICE.get(error.action, 'see the text')}")
+    except MktgError as error:
+        yield Finding("service", "problem", str(error))
+
+
+def _mapping(connection: Connection, client: Any) -> Iterator[Finding]:
+    """Tries the mapping on the newest users, and compares the fields that it names with those that the account has."""
+    driver = connection.driver
+    try:
+        batch = _sample(connection)
+    except MktgError as error:
+        yield Finding("mapping", "problem", str(error))
+        return
+    if batch is None:
+        yield Finding("mapping", "note", "there are no users to try it on")
+        return
+    for reason, count in Counter(verdict.reason for verdict in batch.verdicts.values()).most_common(5):
+        yield Finding("mapping", "problem", f"{count} of the newest {SAMPLE} users are refused: {reason}")
+    wanted = [person.wanted for person in batch.people.values() if person.wanted is not None]
+    if not batch.verdicts:
+        yield Finding("mapping", "ok", f"{len(wanted)} of the newest {SAMPLE} users go there")
+    values = [(name, value) for snapshot in wanted for name, value in snapshot.values.items()]
+    named = {driver.custom_field(name) for name, value in values if value is not None} - {None}
+    options = driver.options(connection.account())
+    if not named or not any(spec.name == "custom_fields" for spec in driver.streams(options)):
+        return
+    try:
+        missing = sorted(name for name in named - _fields_there(connection, client) if name)
+    except MktgError as error:
+        yield Finding("fields", "note", f"the account's custom fields could not be read: {error}")
+        return
+    if missing:
+        creates = connection.account().options.get("CREATE_FIELDS", True)
+        what = "they are created with the first push" if creates else "create them there, or set CREATE_FIELDS"
+        yield Finding("fields", "note" if creates else "problem", f"the account lacks {', '.join(missing)}: {what}")
+    else:
+        yield Finding("fields", "ok", "the account has every custom field that the mapping names")
+
+
+def _sample(connection: Connection) -> people.Batch | None:
+    driver = connection.driver
+    newest = get_user_model()._default_manager.order_by("-pk").values_list("pk", flat=True)[:SAMPLE]
+    rows = [OutboxRow(connection=connection, kind=Kind.PROFILE, subject=outbox.user_subject(pk)) for pk in newest]
+    if not rows:
+        return None
+    # Loading may hand a contact over to its new owner, which is a write.
+    alias = router.db_for_write(Contact)
+    with transaction.atomic(using=alias):
+        batch = people.load(connection, driver, driver.options(connection.account()), rows)
+        transaction.set_rollback(True, using=alias)
+    return batch
+
+
+def _fields_there(connection: Connection, client: Any) -> set[str]:
+    found: set[str] = set()
+    cursor: str | None = None
+    while True:
+        page = connection.driver.read("custom_fields", cursor, client)
+        found |= {record.key for record in page.records if isinstance(record, CustomFieldRecord)}
+        if page.cursor is None or page.cursor == cursor:
+            return found
+        cursor = page.cursor
+
+
+def _dead(connection: Connection) -> Iterator[Finding]:
+    codes = Counter(DeadRow.objects.filter(connection=connection).values_list("code", flat=True))
+    if codes:
+        told = ", ".join(f"{count} {code}" for code, count in codes.most_common(5))
+        text = f"rejected: {told}. The admin says what to do of each; then run python manage.py mktg_replay"
+        yield Finding("rejected rows", "problem", text)
+
+
+def _skipped(connection: Connection) -> Iterator[Finding]:
+    driver, account = connection.driver, connection.account()
+    notes = {capability.name: capability for capability in driver.capabilities()}
+    for verb in Verb:
+        capability = notes.get(verb)
+        if not driver.can(verb, account) or (capability is not None and not capability.supported):
+            note = f": {capability.note}" if capability is not None and capability.note else ""
+            yield Finding("capabilities", "note", f"{verb} is not done here{note}")
