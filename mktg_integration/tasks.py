@@ -20,6 +20,7 @@ from mktg_integration.oauth.idle import refresh_idle
 from mktg_integration.pruning import prune
 from mktg_integration.pull import engine
 from mktg_integration.push import outbox, wake
+from mktg_integration.push.bulk import apply_callback
 from mktg_integration.push.drain import drain as push_drain
 
 if settings.TASK_ENGINE == "celery":
@@ -86,7 +87,11 @@ def apply_inbox(connection_id: int) -> None:
     if connection is None:
         logger.info("connection %s is gone, and with it what came in", connection_id)
         return
-    done = inbound_apply(connection, on_opt_out=lambda subjects: _stop_elsewhere(connection, subjects))
+    done = inbound_apply(
+        connection,
+        on_opt_out=lambda subjects: _stop_elsewhere(connection, subjects),
+        on_callback=lambda body: apply_callback(connection, body),
+    )
     if done.next_in is not None and done.next_in <= SOON_SECONDS:
         background.enqueue("mktg_integration.tasks.apply_inbox", connection_id, delay=done.next_in)
 

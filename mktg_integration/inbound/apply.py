@@ -21,15 +21,17 @@ from django.utils import timezone
 
 from mktg_integration.conf import settings
 from mktg_integration.connections import open_client
-from mktg_integration.exceptions import MktgError, ServiceError, UnsupportedError
+from mktg_integration.exceptions import MalformedAnswerError, MktgError, ServiceError, UnsupportedError
 from mktg_integration.inbound.addresses import address_of
-from mktg_integration.inbound.reading import Lesson, Told, by_time, fact, learn, read_rows
+from mktg_integration.inbound.reading import Lesson, Told, body_of, by_time, fact, learn, read_rows
 from mktg_integration.mirror import links, reader, writer
 from mktg_integration.mirror.keys import remote_key, tagging_key
+from mktg_integration.mirror.seen import confirm
 from mktg_integration.models import (
     Connection,
     Contact,
     InboundAddress,
+    InboxKind,
     InboxRow,
     InboxState,
     OutboxRow,
@@ -68,9 +70,17 @@ class Applied:
 
 OnOptOut = Callable[[Sequence[str]], None]
 """Told of people (subjects) who opted out and were not known to have, in the transaction that notes it."""
+OnCallback = Callable[[Any], bool]
+"""Given the body of a callback, takes what answers a request of this site; False: it is read as a hint."""
 
 
-def apply_inbox(connection: Connection, *, on_opt_out: OnOptOut, seconds: float | None = None) -> Applied:
+def apply_inbox(
+    connection: Connection,
+    *,
+    on_opt_out: OnOptOut,
+    on_callback: OnCallback | None = None,
+    seconds: float | None = None,
+) -> Applied:
     """Apply what is due, for at most ``seconds`` (default ``DRAIN_SECONDS``).
 
     Raises ``DatabaseError``; what a service or a body does wrong is kept on the row.
@@ -89,7 +99,7 @@ def apply_inbox(connection: Connection, *, on_opt_out: OnOptOut, seconds: float 
             rows = list(_due(connection).order_by("received_at", "key")[:BATCH])
             if not rows:
                 break
-            _Batch(connection, rows, done, ends_at, on_opt_out).apply()
+            _Batch(connection, rows, done, ends_at, on_opt_out, on_callback).apply()
     finally:
         lease.release()
     if done.next_in is None:
@@ -109,8 +119,15 @@ def _next_in(connection: Connection) -> float | None:
 
 class _Batch:
     def __init__(
-        self, connection: Connection, rows: Sequence[InboxRow], done: Applied, ends_at: float, on_opt_out: OnOptOut
+        self,
+        connection: Connection,
+        rows: Sequence[InboxRow],
+        done: Applied,
+        ends_at: float,
+        on_opt_out: OnOptOut,
+        on_callback: OnCallback | None,
     ) -> None:
+        self.on_callback = on_callback
         self.on_opt_out = on_opt_out
         self.connection = connection
         self.rows = {row.key: row for row in rows}
@@ -126,12 +143,22 @@ class _Batch:
             self.unreadable = dict.fromkeys(self.rows, f"{self.connection.driver.label} tells nothing by itself")
             self._settle()
             return
-        told, self.unreadable = read_rows(self.rows.values(), webhooks)
+        told, self.unreadable = read_rows(self._without_answers(), webhooks)
         told = self._without_our_own(told)
         lesson = learn(told)
         self._believe(lesson)
         self._look(lesson, webhooks)
         self._settle()
+
+    def _without_answers(self) -> list[InboxRow]:
+        """Callbacks that answer requests of this site are what the push makes of them: nothing is left to be read."""
+        return [row for row in self.rows.values() if not (row.kind == InboxKind.CALLBACK and self._is_taken(row))]
+
+    def _is_taken(self, row: InboxRow) -> bool:
+        try:
+            return self.on_callback is not None and self.on_callback(body_of(row))
+        except MalformedAnswerError:
+            return False
 
     def _without_our_own(self, told: list[Told]) -> list[Told]:
         """An opt-out that comes while a push of ours to that person is under way may be its echo, and no word of the
@@ -196,6 +223,7 @@ class _Batch:
     def _write(self, records: Sequence[ContactRecord], at: datetime, known: Mapping[str, Contact]) -> None:
         with transaction.atomic(using=router.db_for_write(Contact)):
             writer.write(self.connection, records, as_of=at, source="inbound")
+            confirm(Contact, [remote_key(self.connection.pk, record.remote_id) for record in records], as_of=at)
             self._link(records, known)
             opted_out = {
                 subject
@@ -240,9 +268,14 @@ class _Batch:
                 for (contact, tag), one in now.items()
                 if one.notice.has_tag
             ]
-            if added:
-                writer.write(self.connection, added, as_of=at, source="inbound")
+            self._tag(added, at)
             self._untag([pair for pair, one in now.items() if not one.notice.has_tag], at)
+
+    def _tag(self, records: Sequence[TaggingRecord], at: datetime) -> None:
+        if records:
+            writer.write(self.connection, records, as_of=at, source="inbound")
+            keys = [tagging_key(self.connection.pk, record.contact, record.tag) for record in records]
+            confirm(Tagging, keys, as_of=at)
 
     def _untag(self, pairs: Sequence[tuple[str, str]], at: datetime) -> None:
         """What was not there is marked as gone too, so that an older word that comes later does not bring it back."""
@@ -316,8 +349,7 @@ class _Batch:
             self._again(rows, TAG_LAG[tries], "the service's list does not show the tag yet")
             return
         self._write_unknown_tags([record for record in records if isinstance(record, TagRecord)])
-        taggings = [record for record in records if isinstance(record, TaggingRecord)]
-        writer.write(self.connection, taggings, as_of=asked, source="inbound")
+        self._tag([record for record in records if isinstance(record, TaggingRecord)], asked)
         key = remote_key(self.connection.pk, contact)
         live = Tagging.objects.filter(connection=self.connection, contact=key, deleted_at=None, seen_at__lte=asked)
         there = set(live.values_list("tag__remote_id", flat=True)) - {None}

@@ -65,14 +65,19 @@ def read_rows(rows: Iterable[InboxRow], webhooks: Webhooks[object]) -> tuple[lis
     return told, unreadable
 
 
-def _notices(row: InboxRow, webhooks: Webhooks[object]) -> list[Notice]:
+def body_of(row: InboxRow) -> object:
+    """The parsed JSON that came. Raises ``MalformedAnswerError``."""
     raw = str(row.body.get("raw", ""))
     try:
-        body = json.loads(raw.encode("utf-8", "surrogateescape"))
+        return json.loads(raw.encode("utf-8", "surrogateescape"))
     except ValueError:
         raise MalformedAnswerError("the body is no JSON") from None
     except RecursionError:
         raise MalformedAnswerError("the body is nested too deeply") from None
+
+
+def _notices(row: InboxRow, webhooks: Webhooks[object]) -> list[Notice]:
+    body = body_of(row)
     if row.kind == InboxKind.CALLBACK:
         return webhooks.read_callback(body)
     event = SIGNED if row.kind == InboxKind.SIGNED else row.event

@@ -12,7 +12,7 @@ from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Group
 from django.utils import timezone
 
-from mktg_integration import shortcuts
+from mktg_integration import shortcuts, tasks
 from mktg_integration.models import (
     BulkJob,
     BulkState,
@@ -120,6 +120,25 @@ def test_an_import_goes_in_one_request_and_its_callback_tells_what_became_of_it(
 
     outbox.mark([state.subject for state in SyncState.objects.all()], lane=Lane.BACKFILL)
     assert send(kit, receiver).calls == 0
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_whole_way_by_the_sites_own_address(connect: Connect, live_server: Any, mktg_sandbox: Sandbox) -> None:
+    kit = connect("kit", PUBLIC_URL=live_server.url)["kit"]
+    users(120)
+    tasks.drain(kit.pk)
+    assert BulkJob.objects.get().state == BulkState.WAITING
+    mktg_sandbox.kit.deliver_pending()
+    requests = len(mktg_sandbox.log.entries("kit"))
+
+    tasks.apply_inbox(kit.pk)
+    assert BulkJob.objects.get().state == BulkState.ANSWERED
+    # What the callback tells is not asked for again.
+    assert len(mktg_sandbox.log.entries("kit")) == requests
+    tasks.drain(kit.pk)
+
+    assert Contact.objects.exclude(user=None).count() == 120
+    assert not OutboxRow.objects.exists()
 
 
 def test_without_a_public_address_or_oauth_chunks_of_a_hundred(
