@@ -308,6 +308,8 @@ class Plan:
 
     calls: tuple[Call, ...] = ()
     verdicts: Mapping[str, Verdict] = field(default_factory=dict)
+    patches: Mapping[str, Patch] = field(default_factory=dict)
+    """What counts as told with a verdict, by person: that one is to do it, so later pushes need not ask again."""
     notes: Mapping[str, str] = field(default_factory=dict)
 
 

@@ -310,9 +310,10 @@ def revive(keys: Collection[str]) -> int:
     key, now, version = connection.ops.quote_name("key"), sql.now(connection), new_version()
     kept = f"{key}, connection_id, kind, subject, lane, payload, marked_at"
     conflict = "ON DUPLICATE KEY UPDATE" if connection.vendor == "mysql" else f"ON CONFLICT ({key}) DO UPDATE SET"
+    # A claimed version of its own, which no row has: that it was tried before is not forgotten.
     copy = (
         f"INSERT INTO {outbox} ({kept}, attempts, version, due_at, claim_token, claimed_version) "
-        f"SELECT {kept}, 0, {version}, {now}, '', 0 FROM {dead} WHERE {key} IN ({_marks(keys)}) "
+        f"SELECT {kept}, 0, {version}, {now}, '', 1 FROM {dead} WHERE {key} IN ({_marks(keys)}) "
         f"ORDER BY {key} {conflict} version = {version}"
     )
     ordered = sorted(keys)

@@ -197,6 +197,8 @@ class Delivery:
             out.notes.update(plan.notes)
             for key, verdict in plan.verdicts.items():
                 self._reject(out, key, Rejection(verdict=verdict))
+                if key in plan.patches:
+                    out.people[key] = out.people[key].told(plan.patches[key], Result())
             active = {key for call in plan.calls for key in call.items} - set(plan.verdicts)
             if not plan.calls or out.stop:
                 break

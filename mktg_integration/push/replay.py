@@ -9,12 +9,14 @@ from django.db import router, transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from mktg_integration.models import ConnectionState, DeadKind, DeadRow, OutboxRow
+from mktg_integration.models import ConnectionState, DeadKind, DeadRow, Kind, OutboxRow
 from mktg_integration.push import wake
 from mktg_integration.push.outbox import new_version
 
 BATCH = 500
 CONFIRMED_FOR = timedelta(hours=1)
+_TRIED = 1
+"""A version that no row has: it counts as claimed before."""
 
 
 def replay(rows: QuerySet[DeadRow]) -> int:
@@ -45,6 +47,8 @@ def _replay_page(page: Sequence[DeadRow]) -> int:
             marked_at=row.marked_at,
             version=new_version(),
             due_at=now,
+            # Of a profile: that it was tried before is not forgotten.
+            claimed_version=_TRIED if row.kind == Kind.PROFILE else 0,
         )
         for row in page
     ]

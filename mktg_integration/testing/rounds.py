@@ -52,6 +52,7 @@ def settle(
         plan = provider.plan([out.people[key] for key in sorted(active)], out.catalogue, options)
         out.notes.update(plan.notes)
         out.verdicts.update(plan.verdicts)
+        out.people |= {key: out.people[key].told(patch, Result()) for key, patch in plan.patches.items()}
         active = {key for call in plan.calls for key in call.items} - set(plan.verdicts)
         if not plan.calls:
             return out

@@ -14,6 +14,7 @@ from django.utils import timezone
 
 from mktg_integration import shortcuts
 from mktg_integration.models import Connection, ConnectionState, Contact, DeadRow, OutboxRow, SyncState
+from mktg_integration.push.replay import replay
 from mktg_integration.sandbox.server import Sandbox
 from tests.push.conftest import Connect, emails, person, send
 
@@ -242,3 +243,31 @@ def test_after_a_lost_answer_an_account_declared_empty_is_not_taken_for_empty(
 
     assert status(mktg_sandbox, "conversion") == "UNSUBSCRIBED"
     assert mktg_sandbox.resubscribed("conversion") == 0
+
+
+def test_a_refusal_that_a_person_was_asked_to_carry_out_is_not_asked_for_with_every_save(
+    connect: Connect, sign_up: SignUp, mktg_sandbox: Sandbox
+) -> None:
+    connected = connect("convertloop", MASS_MINIMUM=1, MASS_SHARE=0.5)["convertloop"]
+    user = sign_up("ada", groups=("VIP",))
+    for name in ("ben", "cy", "dee"):
+        sign_up(name)
+    send(connected)
+    want(user, False)
+    send(connected)
+    assert DeadRow.objects.get().code == "unsubscribe_by_hand"
+    assert SyncState.objects.get(subject=f"user:{user.pk}").sent["consent"] == "refused"
+
+    replay(DeadRow.objects.all())
+    send(connected)
+    assert DeadRow.objects.get().code == "unsubscribe_by_hand"
+
+    DeadRow.objects.all().delete()
+    user.preference.plan = "iron"
+    user.preference.save()
+    user.save()
+    send(connected)
+
+    assert not DeadRow.objects.exists()
+    row = next(row for row in mktg_sandbox.people("convertloop") if row["email"] == ADA)
+    assert (row["attributes"]["plan"], row["segments"]) == ("iron", [])

@@ -41,6 +41,8 @@ class Next(NamedTuple):
     item: dict[str, JSON] | None = None
     patch: Patch = Patch()
     verdict: Verdict | None = None
+    told: Patch | None = None
+    """What counts as told once the verdict is given."""
     urgent: bool = False
 
 
@@ -48,6 +50,7 @@ def plan(people: Sequence[Person]) -> Plan:
     """The fewest next calls for these people; pure."""
     calls: list[Call] = []
     verdicts: dict[str, Verdict] = {}
+    patches: dict[str, Patch] = {}
     for person in people:
         step = _next_step(person)
         if step.item is not None:
@@ -61,16 +64,19 @@ def plan(people: Sequence[Person]) -> Plan:
             )
         elif step.verdict is not None:
             verdicts[person.key] = step.verdict
-    return Plan(calls=tuple(calls), verdicts=verdicts)
+            if step.told is not None:
+                patches[person.key] = step.told
+    return Plan(calls=tuple(calls), verdicts=verdicts, patches=patches)
 
 
 def _next_step(person: Person) -> Next:
     was_there = person.sent is not None or person.known is not None
-    is_refused = consent_step(person) is Step.UNSUBSCRIBE
+    is_refused, told = _is_to_be_unsubscribed(person), None
     if person.wanted is not None and person.intent is Intent.SYNC:
         if person.wanted.consent is ConsentStatus.REFUSED and not was_there:
             return Next()
         step = _sync(person, person.wanted)
+        told = Patch(consent=ConsentStatus.REFUSED, evidence=person.wanted.evidence) if is_refused else None
     elif was_there:
         step = _take_segments(person)
     else:
@@ -78,7 +84,15 @@ def _next_step(person: Person) -> Next:
     verdict = UNSUBSCRIBE_BY_HAND if is_refused else None
     if person.intent is Intent.FORGET:
         verdict = DELETE_BY_HAND
-    return step._replace(verdict=verdict, urgent=verdict is not None)
+    return step._replace(verdict=verdict, told=told, urgent=verdict is not None)
+
+
+def _is_to_be_unsubscribed(person: Person) -> bool:
+    """A person is asked once for each refusal: again only where the row was tried before, and may not have said so."""
+    wanted, sent = person.wanted, person.sent
+    if person.intent is Intent.SYNC and sent is not None and sent.consent is ConsentStatus.REFUSED:
+        return person.tried and wanted is not None and wanted.consent is ConsentStatus.REFUSED
+    return consent_step(person) is Step.UNSUBSCRIBE
 
 
 def _sync(person: Person, wanted: Snapshot) -> Next:
