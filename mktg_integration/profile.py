@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from decimal import Decimal
@@ -107,18 +108,24 @@ class Profile:
 
 
 def clean_email(email: str) -> str:
-    """The address as it is sent: trimmed, domain in lower case. Raises ``ProfileError`` if it is malformed."""
+    """The address as it is sent: trimmed, the domain in lower case and ASCII (IDNA), as the services take it.
+
+    Raises ``ProfileError`` if it is malformed.
+    """
     try:
         checked = validate_email(
             email.strip(), check_deliverability=False, globally_deliverable=False, allow_smtputf8=True
         )
     except EmailNotValidError:
         raise ProfileError("email is not a valid address: correct it at the user") from None
-    return checked.normalized
+    return f"{checked.local_part}@{checked.ascii_domain}"
 
 
 def normal_email(email: str) -> str:
-    """The form in which addresses are compared."""
+    """The form in which addresses are compared: whatever their case, and their domain's spelling."""
+    if not email.rpartition("@")[2].isascii():
+        with suppress(ProfileError):
+            email = clean_email(email)
     return email.strip().casefold()
 
 

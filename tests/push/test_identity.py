@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from mktg_integration.models import Contact, DeadRow, OutboxRow, SyncState
+from mktg_integration.profile import normal_email
 from mktg_integration.providers.base import Person, Snapshot
 from mktg_integration.push.holders import with_held
 from mktg_integration.sandbox.server import Sandbox
@@ -227,3 +228,19 @@ def test_an_address_that_was_last_sent_of_somebody_else_is_held_in_a_later_batch
     held = with_held(connected, {"user:2": moves, "user:3": stays})
 
     assert {key: person.held for key, person in held.items()} == {"user:2": {"bob@example.com"}}
+
+
+@pytest.mark.parametrize("connection", ["kit", "conversion", "convertloop"])
+def test_a_domain_beyond_ascii_goes_out_as_the_services_take_it(
+    connection: str, connect: Connect, sign_up: SignUp, mktg_sandbox: Sandbox
+) -> None:
+    connected = connect(connection)[connection]
+    user = sign_up("ada", email="Ada@Bücher.example")
+
+    send(connected)
+
+    assert emails(mktg_sandbox, connection) == ["Ada@xn--bcher-kva.example"]
+    assert not DeadRow.objects.exists()
+    assert normal_email(user.email) == normal_email("ada@XN--bcher-kva.example")
+    user.save()
+    assert send(connected).calls == 0
