@@ -342,8 +342,10 @@ def _row(context: Context, remote_id: str, told: Mapping[str, Any]) -> Row | Non
 
 
 def _digest(told: Mapping[str, Any]) -> str:
-    text = json.dumps(told, sort_keys=True, separators=(",", ":"), default=str)
-    return hashlib.blake2b(text.encode("ascii"), digest_size=16).hexdigest()
+    return hashlib.blake2b(_encode(told).encode("ascii"), digest_size=16).hexdigest()
+
+
+_encode = json.JSONEncoder(sort_keys=True, separators=(",", ":"), default=str).encode
 
 
 def _holds(amount: Decimal) -> bool:

@@ -13,7 +13,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any
 
 from django.db import connections, models, router
@@ -23,6 +23,9 @@ from mktg_integration import sql
 
 PAGE = 1000
 """The most rows of one statement."""
+
+_TIMES = 256
+"""Times that are kept as the database takes them, for each column of a page."""
 
 _Model = type[models.Model]
 _Silent = tuple[tuple[str, str | None], ...]
@@ -39,14 +42,18 @@ class Statement:
     parameters: list[Any]
     rows: int
 
-    def run(self) -> None:
-        """Raises ``DatabaseError``; repeated by itself where the database gave way, outside a transaction."""
+    def run(self) -> int:
+        """The number of rows as the database counts them: on MySQL not that of the rows written.
 
-        def once() -> None:
+        Raises ``DatabaseError``; repeated by itself where the database gave way, outside a transaction.
+        """
+
+        def once() -> int:
             with connections[self.using].cursor() as cursor:
                 cursor.execute(self.text, self.parameters)
+                return int(cursor.rowcount)
 
-        sql.retrying(once, using=self.using)
+        return sql.retrying(once, using=self.using)
 
 
 def upsert(
@@ -56,7 +63,7 @@ def upsert(
     guard: str = "",
     silent: Mapping[str, str | None] | None = None,
     keep: bool = False,
-) -> None:
+) -> int:
     """Insert ``rows``, or change those that are there. One statement for every ``PAGE`` rows.
 
     Each row maps the same columns (attnames, the primary key among them) to Python values; columns that are not given
@@ -64,10 +71,9 @@ def upsert(
     Text is cut to its column, and what no database stores (NUL, lone surrogates, NaN) is replaced. ``silent`` names
     values that say nothing, by column (None stands for NULL, which says nothing in any of these columns): they are
     inserted, but change no row. With ``keep`` all rows that are there stay as they are. Raises ``ValueError`` for a
-    primary key that its column cannot hold, ``DatabaseError``.
+    primary key that its column cannot hold, ``DatabaseError``. Returns what ``Statement.run`` does.
     """
-    for statement in prepare(model, rows, guard=guard, silent=silent, keep=keep):
-        statement.run()
+    return sum(statement.run() for statement in prepare(model, rows, guard=guard, silent=silent, keep=keep))
 
 
 def prepare(
@@ -209,7 +215,8 @@ def _converter(connection: BaseDatabaseWrapper, field: Any) -> Callable[[Any], A
     if type(field) is models.JSONField:
         return _same if connection.vendor == "postgresql" else _dump
     if isinstance(field, models.DateTimeField):
-        return _isoformat if connection.vendor == "postgresql" else partial(_adapted, connection)
+        # Most rows of a page have the same times.
+        return lru_cache(_TIMES)(_isoformat if connection.vendor == "postgresql" else partial(_adapted, connection))
     if type(field) is models.CharField:
         return partial(_checked if is_key else _cut, field.max_length or 0)
     if isinstance(field, models.IntegerField | models.BooleanField):
@@ -230,6 +237,8 @@ def _isoformat(value: datetime | None) -> str | None:
 
 
 def _adapted(connection: BaseDatabaseWrapper, value: datetime | None) -> str | None:
+    if value is None:
+        return None
     adapted = connection.ops.adapt_datetimefield_value(value)
     return str(adapted) if adapted is not None else None
 
@@ -244,10 +253,13 @@ def _checked(length: int, value: str) -> str:
     return value
 
 
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False, default=str).encode
+
+
 def _dump(value: Any) -> str:
     """As JSON that every database takes."""
     try:
-        text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False, default=str)
+        text = _encode(value)
         text.encode()
     except ValueError:
         return _dump(_storable(value))

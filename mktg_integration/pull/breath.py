@@ -7,7 +7,8 @@ from types import TracebackType
 
 SHORT_SECONDS = 0.010
 """What a write transaction should take; 0.020 is the most."""
-LEAST_ROWS = 250
+LONGEST_SECONDS = 0.1
+LEAST_ROWS = 334
 """Fewer at once would make many statements of one page."""
 
 
@@ -33,7 +34,8 @@ class Breath:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._limited and error is None:
-            time.sleep(time.monotonic() - self._since)
+            # A statement by itself may have waited for its lock: that is not paid back without end.
+            time.sleep(min(time.monotonic() - self._since, LONGEST_SECONDS))
 
     def learn(self, rows: int) -> None:
         """So many rows were just written; called inside."""

@@ -166,7 +166,9 @@ class StreamPull:
         prepared.record_optouts()
         statements = list(prepared.statements)
         for statement in statements[:-1]:
-            self._commit(statement.run, statement.rows)
+            with breath:
+                statement.run()
+                breath.learn(statement.rows)
 
         def last() -> None:
             for statement in statements[-1:]:

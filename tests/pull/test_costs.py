@@ -32,7 +32,8 @@ def statements(work: Callable[[], Any]) -> int:
 
     with database.execute_wrapper(count):
         work()
-    return counted.total() - counted["SAVEPOINT"] - counted["RELEASE"]
+    # A test's transaction is there already: what is a savepoint here is the transaction of a page.
+    return counted.total() - counted["RELEASE"]
 
 
 def a_page(read: Pull, fill: Fill, world: Callable[[int], dict[str, Any]], stream: str, *, twice: bool) -> float:
