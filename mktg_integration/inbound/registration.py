@@ -67,11 +67,12 @@ def repair(connection: Connection, *, dry_run: bool = False) -> Registration:
 def remove(connection: Connection, *, dry_run: bool = False) -> Registration:
     """Have the service tell nothing of this connection any more."""
     webhooks, client = _opened(connection)
-    rows = {row.remote_id: row for row in _rows(connection)}
+    rows = {(row.event == SIGNED, row.remote_id): row for row in _rows(connection) if row.remote_id}
     done = Registration()
     for webhook in _there(webhooks, client):
-        if webhook.remote_id in rows or _leads_to(webhook, connection):
-            done.removed.append(_named(rows.get(webhook.remote_id), webhook))
+        row = rows.get((webhook.signed, webhook.remote_id))
+        if row is not None or _leads_to(webhook, connection):
+            done.removed.append(_named(row, webhook))
             if not dry_run:
                 webhooks.delete(client, webhook)
     if not dry_run:
