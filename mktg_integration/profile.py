@@ -40,6 +40,8 @@ class Consent:
 
     @classmethod
     def refused(cls, *, who: str = "", when: datetime | None = None, how: str = "") -> Consent:
+        """A no. Give ``when``: ``subscribe()`` lifts a refusal that it is later than, and never one without a date,
+        which may have been said a moment ago; that one ends when the mapping stops saying so."""
         return cls(ConsentStatus.REFUSED, who, when, how)
 
     @property

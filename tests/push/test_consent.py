@@ -72,3 +72,9 @@ def test_a_forgotten_address_stays_forgotten_until_subscribe() -> None:
     assert is_forgotten([], optout(0, "forgotten"))
     assert not is_forgotten([act(GRANTED, 1)], optout(0, "forgotten"))
     assert is_forgotten([act(GRANTED, -1)], optout(0, "forgotten"))
+
+
+def test_a_refusal_without_a_date_is_not_lifted_by_subscribe() -> None:
+    """It may have been said after the subscribe(): nobody can tell, so the no stands as long as the mapping says it."""
+    assert resolved(Consent.refused(), act(GRANTED, 2)).status is REFUSED
+    assert resolved(Consent.refused(when=NOON), act(GRANTED, 2)).status is GRANTED
