@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from datetime import timedelta
 from typing import Any
 
@@ -138,3 +139,23 @@ def test_a_broken_database_harms_no_save(
     with django_capture_on_commit_callbacks(execute=True):
         wake.wake_on_commit()
     assert "could not be woken (DatabaseError)" in caplog.text
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("saves", [1_000, pytest.param(10_000, marks=pytest.mark.slow)])
+def test_ten_thousand_saves_queue_a_handful_of_tasks(
+    queue: Queue, three: list[Connection], sign_up: Any, marketing: Any, saves: int
+) -> None:
+    """While drains come as they were asked for, each clearing its flag as it begins."""
+    marketing(TASK_ENGINE="tests.push.outbox.queue.remember", LINGER_SECONDS=1.0, WAKE_SECONDS=0.5)
+    user = sign_up("ann")
+    begun = 0
+    started = due = time.monotonic()
+    for _ in range(saves):
+        user.save()
+        if len(queue) > begun and time.monotonic() >= due + 1.0:
+            for connection_id, _ in queue[begun:]:
+                wake.clear(connection_id)
+            begun, due = len(queue), time.monotonic()
+    wakes = 1 + (time.monotonic() - started) / 1.0
+    assert 3 <= len(queue) <= 3 * wakes
