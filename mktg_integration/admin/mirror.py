@@ -13,8 +13,15 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
 from mktg_integration.admin.base import NOTHING, ByAddress, ReadOnlyAdmin, TabularInline, pretty
+from mktg_integration.admin.tags import WritesTags
 from mktg_integration.models import Company, Contact, CustomField, Tag, Tagging
 from mktg_integration.models.mirror import Mirrored
+
+MEMBERSHIPS = (
+    "taggings__tag__key__exact",
+    "form_members__form__key__exact",
+    "sequence_members__sequence__key__exact",
+)
 
 
 class MirrorAdmin(ReadOnlyAdmin):
@@ -68,8 +75,8 @@ class ContactAdmin(ByAddress, MirrorAdmin):
     inlines = [TaggingInline]
 
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest | None = None) -> bool:
-        # The link from a tag to those who have it.
-        if lookup == "taggings__tag__key__exact":
+        # The links from a tag, form or sequence to those who are in it.
+        if lookup in MEMBERSHIPS:
             return True
         return super().lookup_allowed(lookup, value, request)  # type: ignore[arg-type]
 
@@ -83,7 +90,7 @@ class ContactAdmin(ByAddress, MirrorAdmin):
 
 
 @admin.register(Tag)
-class TagAdmin(MirrorAdmin):
+class TagAdmin(WritesTags, MirrorAdmin):
     list_display = ["name", "connection", "ours", "contacts_link", "seen_at"]
     list_filter = ["connection", "ours"]
     search_fields = ["name"]

@@ -128,7 +128,8 @@ def test_every_table_can_be_read_and_not_written(staff: Client, everything: Conn
     page = staff.get(address(model, "change", row.pk))
     assert page.status_code == 200
     assert 'name="_save"' not in page.text
-    assert staff.get(address(model, "add")).status_code == 403
+    # A tag is made at the service, by way of the outbox.
+    assert staff.get(address(model, "add")).status_code == (200 if model is Tag else 403)
     assert staff.post(address(model, "change", row.pk), {}).status_code == 403
     assert staff.post(address(model, "delete", row.pk), {"post": "yes"}).status_code == 403
 
