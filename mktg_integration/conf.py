@@ -31,6 +31,8 @@ DEFAULTS: dict[str, Any] = {
     "WATCH": {},
     # Dotted path of (user) -> bool: has this user shown that the address is theirs?
     "EMAIL_VERIFIED": "",
+    # Dotted path of (request) -> bool: has this visitor agreed to be tracked and remembered?
+    "VISITOR_CONSENT": "",
     "TASK_ENGINE": "django-q2",
     # Pushing as a whole can be switched off (tests, staging); marks are still made.
     "PUSH": True,
@@ -84,6 +86,7 @@ class Settings:
     ON_USER_DELETE: str
     WATCH: Mapping[str, str]
     EMAIL_VERIFIED: str
+    VISITOR_CONSENT: str
     TASK_ENGINE: str
     PUSH: bool
     WAKE_SECONDS: float

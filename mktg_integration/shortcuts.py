@@ -45,6 +45,7 @@ __all__ = [
     "create_tag",
     "forget",
     "record_purchase",
+    "remember_visitor",
     "remove_tag",
     "rename_tag",
     "subscribe",
@@ -54,6 +55,8 @@ __all__ = [
 ]
 
 logger = logging.getLogger("mktg_integration.shortcuts")
+
+MOST_PID = ExplicitActs._meta.get_field("pid").max_length or 0
 
 Someone = models.Model | str
 """A user, a ``Lead``, or an email address."""
@@ -253,6 +256,26 @@ def rename_tag(tag: Tag, name: str) -> None:
     """
     ids = _ids(tag.connection.name, Verb.RENAME_TAG)
     _change_tag(outbox.tag_subject(tag.remote_id), {"name": _tag_name(name), "remote_id": tag.remote_id}, ids)
+
+
+def remember_visitor(person: Someone, pid: str) -> None:
+    """The person is the visitor whom ConvertLoop knows by this ``pid`` (its cookie ``dp_pid``): what the visitor did
+    before joins the person's history there. The first one that is told of a person stays.
+
+    For whoever agreed to it: ``middleware.VisitorMiddleware`` asks ``VISITOR_CONSENT``, this asks nobody.
+    Raises ``ValueError`` for a ``pid`` that is empty or longer than 255 characters.
+    """
+    if not pid.strip() or len(pid) > MOST_PID:
+        raise ValueError(f"pid: give the value of the cookie, of 1 to {MOST_PID} characters")
+    with transaction.atomic():
+        subject = _subject(person)
+        acts, _ = ExplicitActs.objects.get_or_create(
+            key=f"{ALL}:{subject}", defaults={"subject": subject, "scope": ALL, "pid": ""}
+        )
+        if acts.pid or not ExplicitActs.objects.filter(pk=acts.pk, pid="").update(pid=pid.strip()):
+            return
+        outbox.mark([subject])
+        wake.wake_on_commit()
 
 
 def forget(person: Someone) -> None:

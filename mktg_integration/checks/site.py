@@ -18,7 +18,7 @@ def check_site(**_: Any) -> list[CheckMessage]:
     values = given()
     if values is None:
         return [error(1, f"{NAME} is not a dict.", f"Set {NAME} = {{…}} in the site's settings.")]
-    return [*_keys(values), *_values(values), *_relations(values), *_watch(values), *_email_verified(values)]
+    return [*_keys(values), *_values(values), *_relations(values), *_watch(values), *_functions(values)]
 
 
 def _keys(values: Mapping[str, Any]) -> Iterator[CheckMessage]:
@@ -98,14 +98,15 @@ def _watch(values: Mapping[str, Any]) -> Iterator[CheckMessage]:
             )
 
 
-def _email_verified(values: Mapping[str, Any]) -> Iterator[CheckMessage]:
-    path = values.get("EMAIL_VERIFIED", "")
-    if isinstance(path, str) and path and not _is_function(path):
-        yield error(
-            7,
-            f"{key('EMAIL_VERIFIED')}: {path!r} cannot be imported, or is no function.",
-            "Give the dotted path of a function that takes a user and returns True or False.",
-        )
+def _functions(values: Mapping[str, Any]) -> Iterator[CheckMessage]:
+    for name, taken in (("EMAIL_VERIFIED", "user"), ("VISITOR_CONSENT", "request")):
+        path = values.get(name, "")
+        if isinstance(path, str) and path and not _is_function(path):
+            yield error(
+                7,
+                f"{key(name)}: {path!r} cannot be imported, or is no function.",
+                f"Give the dotted path of a function that takes a {taken} and returns True or False.",
+            )
 
 
 def _is_function(path: str) -> bool:

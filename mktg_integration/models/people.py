@@ -57,6 +57,8 @@ class ExplicitActs(models.Model):
     """The form that asks for the confirmation of ``subscribe(form=…)``, by name or remote id."""
     tags = models.JSONField(default=dict)
     """``{"<name>": true to add | false to remove}``."""
+    pid = models.CharField(max_length=255, blank=True, default="", editable=False)
+    """Under what ConvertLoop knows the visitor who became this person, where the site may remember it."""
 
     class Meta:
         verbose_name = _("explicit acts")

@@ -300,6 +300,7 @@ class _Loader:
         is_new = contact is None and subject not in self.batch.states
         if resolved.status is ConsentStatus.UNKNOWN and policy == "skip" and is_new:
             return
+        profile = replace(profile, pid=profile.pid or next((act.pid for act in acts if act.pid), ""))
         added, dropped = _tag_acts(acts, self.driver.normal_tag)
         tags = frozenset(profile.tags) | added
         profile = replace(profile, tags=frozenset(tag for tag in tags if self.driver.normal_tag(tag) not in dropped))

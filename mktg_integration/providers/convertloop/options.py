@@ -8,7 +8,7 @@ from mktg_integration.exceptions import ConfigurationError
 from mktg_integration.providers import values
 from mktg_integration.providers.base import Account
 
-OPTION_NAMES = ("PROFILE", "UNKNOWN_CONSENT", "EVENT_TIME_KEY", "REQUESTS_PER_SECOND")
+OPTION_NAMES = ("PROFILE", "UNKNOWN_CONSENT", "EVENT_TIME_KEY", "REQUESTS_PER_SECOND", "TRACKING_SCRIPT")
 EVENT_TIME_KEY = "ocurred_at"
 """The document spells it so in its text, and ``occured_at`` in its table; public clients differ as well."""
 EVENT_KEYS = frozenset({"name", "person", "metadata"})
