@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
@@ -24,6 +24,7 @@ from mktg_integration.providers.base import (
     Outcome,
     Patch,
     Person,
+    Plan,
     Provider,
     Result,
     Verdict,
@@ -167,6 +168,7 @@ class Delivery:
         slots: Slots,
         time_left: TimeLeft,
         patient: bool = False,
+        after_outage: bool = False,
     ) -> None:
         self.driver = driver
         self.options = options
@@ -176,6 +178,8 @@ class Delivery:
         self.time_left = time_left
         self.patient = patient
         """A person watches: identical rejections do not stop it."""
+        self.after_outage = after_outage
+        """The connection has been waiting because of an outage."""
         self.pool = ThreadPoolExecutor(settings.POOL_SIZE, thread_name_prefix=f"mktg-{driver.name}")
         self.successes = 0
         self._failures_in_a_row = 0
@@ -193,7 +197,7 @@ class Delivery:
         out = Delivered(people=dict(people))
         active = set(people)
         for _ in range(MAX_ROUNDS):
-            plan = self.driver.plan([out.people[key] for key in sorted(active)], self.catalogue, self.options)
+            plan = self._plan(out, active)
             out.notes.update(plan.notes)
             for key, verdict in plan.verdicts.items():
                 self._reject(out, key, Rejection(verdict=verdict))
@@ -211,12 +215,17 @@ class Delivery:
                 logger.error("%s: a plan did not get on; its people are tried later", self.driver.name)
                 break
         if out.stop:
-            out.kept |= active
+            out.kept |= {key for call in self._plan(out, active).calls for key in call.items} & active
         else:
             out.failed |= active
         out.account_tags = tuple(self.catalogue.tags.values())
         self._adopt(out)
         return out
+
+    def _plan(self, out: Delivered, active: Collection[str]) -> Plan:
+        """What to do next for these people, in the order in which they were claimed: a signup before a backfill."""
+        people = [person for key, person in out.people.items() if key in active]
+        return self.driver.plan(people, self.catalogue, self.options)
 
     @staticmethod
     def _adopt(out: Delivered) -> None:
@@ -249,8 +258,8 @@ class Delivery:
             out.kept.update(job.unsent())
 
     def _start(self, pending: deque[_Job], flying: dict[Future[Answer], _Job], out: Delivered) -> None:
-        # Two a thread: the next call is at hand when one ends, and a stop leaves few to run out.
-        room = settings.POOL_SIZE * 2 - len(flying)
+        # One a thread: a call that waited for one would start with less lease left than was looked at.
+        room = settings.POOL_SIZE - len(flying)
         if out.stop or room <= 0 or not pending:
             return
         if not self.time_left.may_start_call():
@@ -413,14 +422,18 @@ class Delivery:
 
     def _take_outage(self, job: _Job, error: ServiceError, out: Delivered) -> _Job | None:
         self._failures_in_a_row += 1
-        is_outage = self._failures_in_a_row >= OUTAGE_AFTER or not self.successes
-        if is_outage:
-            out.kept.update(job.unsent())
+        if error.status is not None and len(job.whole.items) > 1 and self._failures_in_a_row <= job.halvings + 1:
+            # An answer may mean that the service cannot bear one of the batch: whom, a search tells. In an outage all
+            # of its parts fail, and it ends here.
+            return job.after(accepted=False, out=out, reject=self._fail_refused, error=error)
+        if self._failures_in_a_row >= OUTAGE_AFTER or not self.successes:
+            if error.status is not None and self.after_outage:
+                # It failed before the outage too: counted, so that it comes later and others get their turn.
+                out.failed.update(job.unsent())
+            else:
+                out.kept.update(job.unsent())
             self._stop(out, stop_for(error))
             return None
-        if error.status is not None and len(job.call.items) > 1:
-            # The service answers others and fails at this batch: look for the one that it cannot bear.
-            return job.after(accepted=False, out=out, reject=self._fail_refused, error=error)
         out.failed.update(job.unsent())
         return None
 
@@ -453,6 +466,11 @@ class _Job:
         self._error: ServiceError | None = None
         self._told = 0
         self._refuse: Callable[[Iterable[str], ServiceError, Delivered], None] | None = None
+
+    @property
+    def halvings(self) -> int:
+        """How often the whole batch can be halved."""
+        return max(len(self.whole.items) - 1, 1).bit_length()
 
     def unsent(self) -> list[str]:
         """Whom this job has not brought to an end."""

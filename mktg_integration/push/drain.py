@@ -228,7 +228,15 @@ class _Drain:
             self.connection, driver, client, slots, self.time_left, self.foreground, driver.introduction(options)
         )
         self._jobs = bulk.Jobs(self.connection, driver, options, self.lease, self.callback_url)
-        delivery = Delivery(driver, options, client, slots=slots, time_left=self.time_left, patient=self.foreground)
+        delivery = Delivery(
+            driver,
+            options,
+            client,
+            slots=slots,
+            time_left=self.time_left,
+            patient=self.foreground,
+            after_outage=self.connection.state.outages > 0,
+        )
         try:
             self._send_all(delivery)
         finally:
@@ -283,6 +291,10 @@ class _Drain:
         out = delivery.run(self._jobs.choose(batch.people, rows), self._jobs)
         out.rejected.update({key: Rejection(verdict=verdict) for key, verdict in batch.verdicts.items()})
         out.kept |= kept
+        if self.lease.seconds_left() <= 0 and not self.lease.renew():
+            # Another drain has these rows by now, and knows better what was sent last.
+            self.in_hand = False
+            raise Stop(WaitReason.NONE)
         record.write_mirror(self.connection, delivery.driver, out, as_of=as_of)
         if out.named_tags:
             delivery.catalogue = replace(delivery.catalogue, tags={**delivery.catalogue.tags, **out.named_tags})
@@ -382,7 +394,7 @@ def _wait(connection: Connection, stop: Stop) -> float:
     """Let the connection wait; the rows keep their attempts. The seconds until it is worth another look."""
     state = connection.state
     if stop.reason == WaitReason.OUTAGE:
-        seconds = min(OUTAGE_SECONDS * 2**state.outages, OUTAGE_SECONDS_MAX)
+        seconds = min(OUTAGE_SECONDS * 2 ** min(state.outages, 10), OUTAGE_SECONDS_MAX)
         state.outages += 1
     else:
         seconds = WAIT_SECONDS[stop.reason]

@@ -84,6 +84,7 @@ class _Loader:
         self.departures = {row.subject: Departure.of(row) for row in rows if row.kind == Kind.ERASURE}
         self.subjects = sorted({row.subject for row in rows if row.kind != Kind.TAG})
         self.tried = {row.subject for row in rows if row.kind == Kind.PROFILE and row.tried_at is not None}
+        self.claimed = list(dict.fromkeys(row.subject for row in rows))
         self.batch = Batch()
         self.acts = self._acts()
         self.mapper = cast(
@@ -115,7 +116,8 @@ class _Loader:
                 self._sync(subject, profile, contacts.get(subject))
         read_adopted_tags(self.batch)
         self._leave_out_dropped()
-        self.batch.people.update(with_held(self.connection, self.batch.people))
+        people = {**self.batch.people, **with_held(self.connection, self.batch.people)}
+        self.batch.people = {subject: people[subject] for subject in self.claimed if subject in people}
         return self.batch
 
     def _optouts(self, emails: Mapping[str, str]) -> dict[str, OptOut]:
