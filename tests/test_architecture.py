@@ -28,7 +28,7 @@ ENGINES = {"push", "pull", "inbound", "oauth"}
 NEIGHBOURS = {
     ("admin", "urls"), ("api", "urls"), ("conf", "exceptions"), ("connections", "rates"), ("http", "exceptions"),
     ("background", "conf"), ("urls", "api"), ("shortcuts", "tasks"), ("checks", "status"), ("urls", "admin"),
-    ("mirror", "people"), ("apps", "management"), ("templatetags", "middleware"), ("templatetags", "middleware"),
+    ("mirror", "people"), ("apps", "management"), ("templatetags", "middleware"),
 }  # fmt: skip
 
 

@@ -210,6 +210,8 @@ def in_an_hour() -> str:
 @pytest.mark.parametrize(
     ("header", "low", "high"),
     [("7", 7, 7), ("0", 0, 0), ("-3", 0, 0), ("99999", 60, 60), ("inf", 60, 60), (in_an_hour(), 60, 60)],
+    # The last one is another at each collection, and parallel runs compare the names.
+    ids=["seconds", "zero", "negative", "too long", "infinite", "a date"],
 )
 def test_retry_after_is_read_and_capped(mocked: responses.RequestsMock, header: str, low: float, high: float) -> None:
     mocked.get(f"{BASE}/v4/things", status=429, headers={"Retry-After": header})
