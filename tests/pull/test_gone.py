@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import timedelta
+from typing import Any
 
+import pytest
 from django.utils import timezone
 
 from mktg_integration.mirror import writer
 from mktg_integration.models import Connection, Contact, PullCheckpoint, PullPage, Run, Tag, Tagging
+from mktg_integration.pull import sweep
 from mktg_integration.records import ContactRecord, ContactStatus
 from mktg_integration.sandbox.server import Sandbox
 from tests.pull.conftest import Fill, Pull, people, tag, tagging
@@ -102,6 +105,41 @@ def test_who_was_pushed_while_it_was_read_is_not_gone(
     read("contacts", full=True)
 
     assert gone() == []
+
+
+def test_who_is_too_young_to_be_missed_does_not_make_it_ask(
+    read: Pull, fill: Fill, kit: Connection, marketing: Callable[..., None]
+) -> None:
+    marketing(LIST_LAG_SECONDS=300.0)
+    fill(subscribers=people(20))
+    young = [
+        ContactRecord(remote_id=str(n), email=f"young{n}@example.com", status=ContactStatus.ACTIVE)
+        for n in range(101, 121)
+    ]
+    writer.write(kit, young, as_of=timezone.now(), pushed=True)
+
+    assert read("contacts", full=True).status == "done"
+    assert gone() == []
+
+
+def test_who_is_told_of_while_the_missing_are_marked_stays(
+    read: Pull, fill: Fill, kit: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(subscribers=people(100))
+    read("contacts")
+    fill(subscribers=people(98))
+    look = sweep._missing
+
+    def told_meanwhile(*args: Any) -> Iterator[list[str]]:
+        for keys in look(*args):
+            told = ContactRecord(remote_id="99", email="person99@example.com", status=ContactStatus.ACTIVE)
+            writer.write(kit, [told], as_of=timezone.now(), pushed=True)
+            yield keys
+
+    monkeypatch.setattr(sweep, "_missing", told_meanwhile)
+    read("contacts", full=True)
+
+    assert gone() == ["100"]
 
 
 def test_a_pull_that_failed_marks_nothing(read: Pull, fill: Fill, mktg_sandbox: Sandbox) -> None:
