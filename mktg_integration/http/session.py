@@ -126,11 +126,13 @@ class Session:
         json: JSON = None,
         form: Mapping[str, str] | None = None,
         expect: Collection[int] = (200,),
+        status_alone: bool = False,
     ) -> HttpAnswer:
         """Make one request (two where a refused token was replaced by a newer one) and return its answer.
 
         ``template`` is the path with ``{name}`` for what ``path`` gives; values are quoted. In ``query`` None is left
-        out, booleans are ``true`` and ``false``, a collection repeats its key.
+        out, booleans are ``true`` and ``false``, a collection repeats its key. ``status_alone``: no form of the answer
+        is documented, so a success needs no JSON; a page (HTML, XML) is none all the same, for a proxy wrote it.
 
         Raises ``ServiceError`` for any status not in ``expect`` and where no whole answer came. ``answered`` is True
         with ``status`` None where the request never left (name not found, connection refused or not made in time): the
@@ -151,7 +153,8 @@ class Session:
                 break
         if answer.status not in expect:
             self._refuse(endpoint, answer)
-        return HttpAnswer(answer.status, self._json(endpoint, answer), answer.headers, answer.request_id)
+        payload = None if status_alone and not answer.is_page else self._json(endpoint, answer)
+        return HttpAnswer(answer.status, payload, answer.headers, answer.request_id)
 
     def _attempt(
         self,
@@ -294,15 +297,20 @@ class _Raw:
     headers: Mapping[str, str]
     request_id: str
 
+    @property
+    def text(self) -> str:
+        return self.content.decode("utf-8", "replace").strip()
+
+    @property
+    def is_page(self) -> bool:
+        kind = self.headers.get("Content-Type", "").lower()
+        return "html" in kind or "xml" in kind or self.text.startswith("<")
+
     def error_payload(self) -> JSON:
-        text = self.content.decode("utf-8", "replace").strip()
         try:
-            return jsonlib.loads(text)
+            return jsonlib.loads(self.text)
         except ValueError:
-            pass
-        kind = self.headers.get("Content-Type", "")
-        is_page = "html" in kind.lower() or "xml" in kind.lower() or text.startswith("<")
-        return None if is_page else text
+            return None if self.is_page else self.text
 
 
 def checked_base_url(url: str) -> str:

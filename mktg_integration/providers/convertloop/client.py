@@ -57,11 +57,11 @@ class ConvertLoopClient:
         of names; ``first_seen_at`` and ``last_seen_at`` ISO 8601; ``resubscribe`` brings back somebody who
         unsubscribed; any other key is a custom attribute. Repeating it changes nothing.
         """
-        self._session.request("POST", "/people", json=dict(person), expect=_SUCCESS)
+        self._session.request("POST", "/people", json=dict(person), expect=_SUCCESS, status_alone=True)
 
     def log_event(self, event: Mapping[str, JSON]) -> None:
         """Track an event (``POST /event_logs``): ``name``, its time, ``person``, ``metadata``.
 
         Repeating it logs it again.
         """
-        self._session.request("POST", "/event_logs", json=dict(event), expect=_SUCCESS)
+        self._session.request("POST", "/event_logs", json=dict(event), expect=_SUCCESS, status_alone=True)
