@@ -27,6 +27,7 @@ from mktg_integration.pull.reading import open_reading
 from mktg_integration.pull.stream import ParentVanishedError, StreamPull, Tools
 from mktg_integration.pull.streams import Stream, chosen, streams_of
 from mktg_integration.pull.sweep import TooManyMissing
+from mktg_integration.tokens import held_tokens
 
 logger = logging.getLogger("mktg_integration.pull")
 
@@ -148,7 +149,12 @@ class _Pull:
     def _read_all(self) -> tuple[RunStatus, str, float | None]:
         driver, account = self.connection.driver, self.connection.account()
         pace, limiter = pace_for(self.connection, account, driver)
-        client = driver.client(account, limiter=limiter or Unlimited())
+        try:
+            # Refreshed now where it is about to run out: the thread that fetches cannot.
+            tokens = held_tokens(self.connection, driver, account)
+        except MktgError as error:
+            return RunStatus.FAILED, str(error), None
+        client = driver.client(account, limiter=limiter or Unlimited(), tokens=tokens)
         fetcher = Fetcher(driver, client, pace, may_go_on=self._may_go_on, patient=self.patient)
         tools = Tools.of(fetcher)
         try:

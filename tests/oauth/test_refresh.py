@@ -14,9 +14,10 @@ from django.utils import timezone
 from mktg_integration import rates, tasks
 from mktg_integration.connections import bind, open_client
 from mktg_integration.exceptions import Action, ConfigurationError, CopyError, ServiceError
-from mktg_integration.models import Connection, ConnectionState, Contact, OAuthToken, OutboxRow, WaitReason
+from mktg_integration.models import Connection, ConnectionState, Contact, OAuthToken, OutboxRow, RunStatus, WaitReason
 from mktg_integration.models.leases import take_row_lease
 from mktg_integration.oauth.disconnect import disconnect
+from mktg_integration.pull.engine import pull
 from mktg_integration.push.drain import drain
 from mktg_integration.sandbox import credentials
 from mktg_integration.sandbox.server import Sandbox
@@ -274,6 +275,21 @@ def test_a_refreshed_token_goes_on_in_the_same_window_of_the_rate(connected: Con
     expire(connected)
     account_of(connected)
     assert rates.bucket_for(Connection.objects.get().account(), driver) == before
+
+
+def test_a_pull_refreshes_before_it_begins(connected: Connection, kit: Sandbox) -> None:
+    expire(connected)
+    revoke_access(kit)
+    assert pull(connected.pk, resources=["tags"]).status == RunStatus.DONE
+    assert asked(kit, "POST /oauth/token") == 2
+
+
+def test_a_pull_without_a_good_token_fails_and_says_why(connected: Connection, kit: Sandbox) -> None:
+    spend_refresh_tokens(kit)
+    expire(connected)
+    report = pull(connected.pk, resources=["tags"])
+    assert report.status == RunStatus.FAILED
+    assert "connect the account again" in report.detail
 
 
 # Idle connections
