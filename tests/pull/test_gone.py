@@ -128,12 +128,14 @@ def test_who_is_told_of_while_the_missing_are_marked_stays(
     fill(subscribers=people(100))
     read("contacts")
     fill(subscribers=people(98))
-    look = sweep._missing
+    look, looks = sweep._missing, iter(range(9))
 
     def told_meanwhile(*args: Any) -> Iterator[list[str]]:
+        is_marking = next(looks) == 1
         for keys in look(*args):
-            told = ContactRecord(remote_id="99", email="person99@example.com", status=ContactStatus.ACTIVE)
-            writer.write(kit, [told], as_of=timezone.now(), pushed=True)
+            if is_marking:
+                told = ContactRecord(remote_id="99", email="person99@example.com", status=ContactStatus.ACTIVE)
+                writer.write(kit, [told], as_of=timezone.now(), pushed=True)
             yield keys
 
     monkeypatch.setattr(sweep, "_missing", told_meanwhile)
