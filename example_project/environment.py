@@ -95,6 +95,18 @@ def connections(environ: Mapping[str, str]) -> dict[str, dict[str, Any]]:
     return found
 
 
+def oauth_apps(environ: Mapping[str, str]) -> dict[str, dict[str, str]]:
+    """``MKTG_INTEGRATION["OAUTH"]``: the app of ``KIT_CLIENT_ID``; without any credential in the environment the one
+    that the sandbox knows, so that Connect can be tried."""
+    if environ.get("KIT_CLIENT_ID"):
+        return {"kit": _named(environ, "KIT", "CLIENT_ID", "CLIENT_SECRET", "AUTHORIZE_URL", "BASE_URL")}
+    if any(environ.get(name) for name in CREDENTIALS):
+        return {}
+    base_url = _sandbox_connections(environ)["kit"]["BASE_URL"]
+    app = {"CLIENT_ID": sandbox.KIT_CLIENT_ID, "CLIENT_SECRET": sandbox.KIT_CLIENT_SECRET, "BASE_URL": base_url}
+    return {"kit": {**app, "AUTHORIZE_URL": environ.get("KIT_AUTHORIZE_URL") or f"{base_url}/oauth/authorize"}}
+
+
 def _sandbox_connections(environ: Mapping[str, str]) -> dict[str, dict[str, Any]]:
     url = environ.get("SANDBOX_URL", DEFAULT_SANDBOX_URL).rstrip("/")
     return {

@@ -111,6 +111,7 @@ Q_CLUSTER = {
 
 MKTG_INTEGRATION = {
     "CONNECTIONS": environment.connections(os.environ),
+    "OAUTH": environment.oauth_apps(os.environ),
     "PROFILE": "example_project.accounts.mapping.profile",
     "WATCH": {
         "accounts.Member": "user",
@@ -121,6 +122,9 @@ MKTG_INTEGRATION = {
     "ENCRYPTION_KEYS": _encryption_keys,
     "PUBLIC_URL": PUBLIC_URL,
 }
+
+# Without a public address nobody copies this database to another host, of which the check warns.
+SILENCED_SYSTEM_CHECKS = [] if PUBLIC_URL else ["mktg_integration.W006"]
 
 # What a user made without a word on consent counts as: "granted", or anything else for unknown.
 EXAMPLE_CONSENT = os.environ.get("EXAMPLE_CONSENT", "")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from example_project.environment import connections, database, local_secrets
+from example_project.environment import connections, database, local_secrets, oauth_apps
 from tests.example.processes import manage, settings_of
 
 
@@ -73,6 +73,25 @@ def test_of_key_and_token_the_token_is_used_because_it_can_do_more() -> None:
 
 def test_a_client_id_alone_is_no_reason_to_use_the_sandbox() -> None:
     assert connections({"KIT_CLIENT_ID": "c"}) == {}
+
+
+def test_the_app_of_the_environment_connects_accounts() -> None:
+    environ = {
+        "KIT_CLIENT_ID": "id",
+        "KIT_CLIENT_SECRET": "s",
+        "KIT_AUTHORIZE_URL": "http://kit/a",
+        "KIT_BASE_URL": "http://kit",
+    }
+    assert oauth_apps(environ) == {
+        "kit": {"CLIENT_ID": "id", "CLIENT_SECRET": "s", "AUTHORIZE_URL": "http://kit/a", "BASE_URL": "http://kit"}
+    }
+    assert oauth_apps({"KIT_API_KEY": "k"}) == {}
+
+
+def test_without_credentials_the_app_is_the_sandboxs() -> None:
+    app = oauth_apps({"SANDBOX_URL": "http://127.0.0.1:1/"})["kit"]
+    assert app["AUTHORIZE_URL"] == "http://127.0.0.1:1/kit/oauth/authorize"
+    assert app["CLIENT_ID"]
 
 
 def test_processes_that_start_together_have_the_same_secrets(tmp_path: Path) -> None:
