@@ -22,6 +22,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, ClassVar
+from urllib.parse import unquote
 
 import pytest
 import requests
@@ -237,7 +238,7 @@ class ProviderContract:
         stand_in = self.stand_in()
 
         def answer(request: requests.PreparedRequest) -> Canned:
-            return refusal if bad in _body(request) else stand_in.answer(request)
+            return refusal if bad in _said(request) else stand_in.answer(request)
 
         with wired(answer):
             out = self.settle(people, most_rounds=8)
@@ -415,13 +416,14 @@ class ProviderContract:
             with wired(always(pages.last)) as wire:
                 last = self.provider.read(stream, first.cursor, self.client)
             assert last.cursor is None
-            assert first.cursor in f"{wire.made[0].url} {_body(wire.made[0])}"
+            assert first.cursor in _said(wire.made[0])
 
     def test_a_list_that_there_is_not_is_unsupported(self) -> None:
         with wired(always(Canned(500))), pytest.raises(UnsupportedError):
             self.provider.read("no_such_list", None, self.client)
 
 
-def _body(request: requests.PreparedRequest) -> str:
+def _said(request: requests.PreparedRequest) -> str:
+    """Address and body."""
     body = request.body or b""
-    return body.decode() if isinstance(body, bytes) else str(body)
+    return f"{unquote(request.url or '')} {body.decode() if isinstance(body, bytes) else body}"
