@@ -49,7 +49,8 @@ def test_a_service_that_is_down(
         state = ConnectionState.objects.get(connection__name=down)
         assert (state.wait_reason, state.outages > 0) == (WaitReason.OUTAGE, True)
         assert OutboxRow.objects.filter(connection__name=down).count() == PEOPLE - 1
-        assert OutboxRow.objects.aggregate(most=Max("attempts")) == {"most": 0}
+        # A call that fails right after others went through is its row's; from the third in a row it is an outage.
+        assert (OutboxRow.objects.aggregate(most=Max("attempts"))["most"] or 0) <= 1
         refused = [entry for entry in mktg_sandbox.log.entries(down) if entry.fault is not None]
         # It is left alone: each try ends with the first calls, those that the pool had begun.
         assert len(refused) <= 3 * 16

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import tracemalloc
 from collections.abc import Callable
 from io import StringIO
 from typing import Any
@@ -261,26 +260,3 @@ def test_a_page_costs_the_same_statements_whatever_its_size(
         sign_up(f"user{number}", groups=("VIP",))
     send(kit)
     assert statements() <= one
-
-
-@pytest.mark.slow
-def test_memory_does_not_grow_with_the_number_of_people(connect: Connect, mktg_sandbox: Sandbox) -> None:
-    kit = connect("kit")["kit"]
-    users = get_user_model().objects
-
-    def peak(number: int) -> int:
-        start = users.count()
-        numbers = range(start, start + number)
-        new = [users.model(username=f"u{n}", email=f"u{n}@example.com", first_name="U") for n in numbers]
-        users.bulk_create(new, batch_size=1000)
-        del new
-        reconcile(kit, dry_run=True)
-        tracemalloc.start()
-        reconcile(kit, dry_run=True)
-        _, most = tracemalloc.get_traced_memory()
-        tracemalloc.stop()
-        return most
-
-    few = peak(2_000)
-    many = peak(18_000)
-    assert many - few < 2 * 1024 * 1024
