@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any, ClassVar
 from urllib.parse import urlencode
 
@@ -55,7 +56,7 @@ class TaggingInline(TabularInline):
 
 @admin.register(Contact)
 class ContactAdmin(ByAddress, MirrorAdmin):
-    list_display = ["email", "connection", "status", "first_name", "subject", "seen_at", "last_pushed_at"]
+    list_display = ["email", "connection", "status", "first_name", "subject", "last_seen", "last_pushed_at"]
     list_filter = ["connection", "status"]
     list_display_links = ["email"]
     search_fields = ["email_key", "remote_id", "subject"]
@@ -67,11 +68,11 @@ class ContactAdmin(ByAddress, MirrorAdmin):
         "first_name",
         "told_values",
         "told_company",
-        ("seen_at", "last_pushed_at"),
+        ("last_seen", "last_pushed_at"),
         ("remote_created_at", "deleted_at"),
         "answer",
     ]
-    readonly_fields = ["told_values", "told_company", "answer"]
+    readonly_fields = ["last_seen", "told_values", "told_company", "answer"]
     inlines = [TaggingInline]
 
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest | None = None) -> bool:
@@ -79,6 +80,11 @@ class ContactAdmin(ByAddress, MirrorAdmin):
         if lookup in MEMBERSHIPS:
             return True
         return super().lookup_allowed(lookup, value, request)  # type: ignore[arg-type]
+
+    @admin.display(description=_("last seen"), ordering="seen_at")
+    def last_seen(self, contact: Contact) -> datetime | None:
+        """Empty where it is only known by what was sent: a service that cannot be read has shown nothing."""
+        return None if contact.seen_at == contact.last_pushed_at else contact.seen_at
 
     @admin.display(description=_("fields"))
     def told_values(self, contact: Contact) -> SafeString | str:

@@ -301,7 +301,10 @@ class Delivery:
         self.successes += 1
         self._failures_in_a_row = 0
         self.fold(call, answer, out)
-        return job.after(accepted=True, out=out, reject=self._reject_refused)
+        # Whoever is asked for alone may be refused in the answer: that is the one that was searched for.
+        refused = {key for key, one in answer.results.items() if one.outcome is not Outcome.DONE or one.gone}
+        told = refused if job.is_searching and len(call.items) == 1 else set()
+        return job.after(accepted=not told, out=out, reject=self._reject_refused, told=told)
 
     def fold(self, call: Call, answer: Answer, out: Delivered) -> None:
         """What ``answer`` tells of the account and of each person of ``call``."""
@@ -468,6 +471,10 @@ class _Job:
         self._refuse: Callable[[Iterable[str], ServiceError, Delivered], None] | None = None
 
     @property
+    def is_searching(self) -> bool:
+        return self._search is not None
+
+    @property
     def halvings(self) -> int:
         """How often the whole batch can be halved."""
         return max(len(self.whole.items) - 1, 1).bit_length()
@@ -485,8 +492,9 @@ class _Job:
         out: Delivered,
         reject: Callable[[Iterable[str], ServiceError, Delivered], None],
         error: ServiceError | None = None,
+        told: Collection[str] = (),
     ) -> _Job | None:
-        """The next call of the search, None when it is over (or none is needed)."""
+        """The next call of the search, None when it is over or not needed. ``told``: whose end the answer told."""
         if self._search is None:
             if accepted:
                 return None
@@ -496,7 +504,7 @@ class _Job:
             self._search.answered(accepted)
         self._error = error or self._error
         keys = self._search.next()
-        newly_refused = self._search.refused[self._told :]
+        newly_refused = [key for key in self._search.refused[self._told :] if key not in told]
         self._told = len(self._search.refused)
         if newly_refused and self._error is not None and self._refuse is not None:
             self._refuse(newly_refused, self._error, out)
