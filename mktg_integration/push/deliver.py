@@ -242,7 +242,12 @@ class Delivery:
         ordered = sorted(calls, key=lambda call: (not call.urgent, bool(call.items)))
         pending: deque[_Job] = deque(_Job(call) for call in ordered)
         flying: dict[Future[Answer], _Job] = {}
-        while pending or flying:
+        again: list[_Job] = []
+        while pending or flying or again:
+            if not (pending or flying):
+                # What failed once comes after all others: whether they succeed tells whose fault it was.
+                pending.extend(again)
+                again.clear()
             self._start(pending, flying, out)
             if not flying:
                 if not self._wait_for_slot(pending, out):
@@ -253,8 +258,8 @@ class Delivery:
                 job = flying.pop(future)
                 follow_up = self._take(job, future, out)
                 if follow_up is not None:
-                    pending.appendleft(follow_up)
-        for job in pending:
+                    (pending.appendleft if follow_up.successes_before is None else again.append)(follow_up)
+        for job in (*pending, *again):
             out.kept.update(job.unsent())
 
     def _start(self, pending: deque[_Job], flying: dict[Future[Answer], _Job], out: Delivered) -> None:
@@ -429,7 +434,14 @@ class Delivery:
             # An answer may mean that the service cannot bear one of the batch: whom, a search tells. In an outage all
             # of its parts fail, and it ends here.
             return job.after(accepted=False, out=out, reject=self._fail_refused, error=error)
-        if self._failures_in_a_row >= OUTAGE_AFTER or not self.successes:
+        is_first = job.successes_before is None and self._failures_in_a_row < OUTAGE_AFTER
+        if is_first and job.call.repeatable:
+            job.successes_before = self.successes
+            return job
+        nobody_since = self.successes == (job.successes_before or 0)
+        # Nor does somebody whose call ended the last drain end this one too, where others were served.
+        is_known = self.after_outage and self.successes > 0
+        if self._failures_in_a_row >= OUTAGE_AFTER or (nobody_since and not is_known):
             if error.status is not None and self.after_outage:
                 # It failed before the outage too: counted, so that it comes later and others get their turn.
                 out.failed.update(job.unsent())
@@ -469,6 +481,8 @@ class _Job:
         self._error: ServiceError | None = None
         self._told = 0
         self._refuse: Callable[[Iterable[str], ServiceError, Delivered], None] | None = None
+        self.successes_before: int | None = None
+        """How many calls had succeeded when this one first met what may be an outage."""
 
     @property
     def is_searching(self) -> bool:

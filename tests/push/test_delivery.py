@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
+from mktg_integration.exceptions import Action, ServiceError
 from mktg_integration.models import ConnectionState, Lane, OutboxRow, SyncState
 from mktg_integration.push import claims, record
 from mktg_integration.push.drain import drain
@@ -144,3 +146,56 @@ def test_who_is_finished_when_the_time_is_up_is_done(connect: Connect, sign_up: 
     report = drain(connected.pk)
 
     assert (report.done, report.released) == (3, 3)
+
+
+def test_a_call_that_fails_once_is_made_again_after_the_others(
+    connect: Connect, sign_up: SignUp, mktg_sandbox: Sandbox
+) -> None:
+    connected = connect("convertloop")["convertloop"]
+    for number in range(6):
+        sign_up(f"user{number}")
+    mktg_sandbox.fail("convertloop", "drop", nth=1)
+
+    report = drain(connected.pk)
+
+    assert (report.waiting, report.done, report.calls) == ("", 6, 7)
+
+
+@pytest.mark.parametrize("claim_size", [1, 1000])
+@pytest.mark.parametrize("effect", ["drop", "status"])
+def test_an_outage_that_begins_during_a_drain_counts_against_nobody(
+    effect: str, claim_size: int, connect: Connect, sign_up: SignUp, mktg_sandbox: Sandbox
+) -> None:
+    connected = connect("convertloop", CLAIM_SIZE=claim_size)["convertloop"]
+    for number in range(30):
+        sign_up(f"user{number:02}")
+    mktg_sandbox.fail("convertloop", effect, skip=10)
+
+    report = drain(connected.pk)
+
+    assert (report.waiting, report.done) == ("outage", 10)
+    assert set(OutboxRow.objects.values_list("attempts", flat=True)) == {0}
+    assert OutboxRow.objects.count() == 20
+
+
+def test_somebody_at_whom_the_service_hangs_up_ends_one_drain_and_not_the_next(
+    connect: Connect, sign_up: SignUp, mktg_sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connected = connect("convertloop")["convertloop"]
+    sign_up("user0")
+    transport = connected.driver.execute
+
+    def hang_up(call: Any, client: Any) -> Any:
+        if any("user0@" in str(item) for item in call.items.values()):
+            time.sleep(0.3)  # after the others, as a timeout is
+            raise ServiceError(service="convertloop", endpoint="POST /people", action=Action.RETRY)
+        return transport(call, client)
+
+    monkeypatch.setattr(type(connected.driver), "execute", staticmethod(hang_up))
+    assert drain(connected.pk).waiting == "outage"
+    later()
+    sign_up("user1")
+
+    report = drain(connected.pk)
+
+    assert (report.waiting, report.done, report.postponed) == ("", 1, 1)

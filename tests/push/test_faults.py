@@ -152,6 +152,9 @@ def test_one_call_that_fails_is_tried_later_and_counted(
     for number in range(6):
         sign_up(f"user{number}")
     mktg_sandbox.fail("convertloop", "status", status=500, nth=4)
+    mktg_sandbox.fail("convertloop", "slow", seconds=0.3, skip=4, times=2)
+    # Its second try, after the others.
+    mktg_sandbox.fail("convertloop", "status", status=500, nth=6)
 
     report = send_in_background(connection)
 
