@@ -579,6 +579,13 @@ class Provider(ABC, Generic[C, O]):
         """Delete a broadcast. Raises as ``read_broadcast``."""
         raise UnsupportedError(f"{self.label} takes no broadcasts")
 
+    def rides(self, person: Person, options: O) -> bool:
+        """Whether the call of ``plan_event`` tells all that is to be told of this person, so that it saves one.
+
+        The call then carries the patch, and its answer the record, of what it tells.
+        """
+        return False
+
     def capabilities(self) -> tuple[Capability, ...]:
         """What it can and cannot do, for the doctor and the docs."""
         return tuple(Capability(name=verb, supported=verb in self.verbs) for verb in Verb)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
@@ -30,7 +30,7 @@ from mktg_integration.models import (
     Tag,
     WaitReason,
 )
-from mktg_integration.providers.base import Intent
+from mktg_integration.providers.base import Intent, Person
 from mktg_integration.push import bulk, claims, guard, introduce, pace, people, record, wake
 from mktg_integration.push.deliver import Delivered, Delivery, Rejection, Stop, stop_for
 from mktg_integration.push.occurrences import deliver_occurrences
@@ -288,7 +288,11 @@ class _Drain:
         held = guard.hold_mass_leave(self.connection, batch, self.lease, of_people)
         of_people = [row for row in of_people if row.key not in held]
         self._read_members(delivery, batch)
-        out = delivery.run(self._jobs.choose(batch.people, rows), self._jobs)
+        # After an outage people go alone: it may be that of events alone.
+        riding = _riding(delivery, batch, rows) if not self.connection.state.outages else {}
+        by_themselves = {key: person for key, person in batch.people.items() if key not in riding}
+        out = delivery.run(self._jobs.choose(by_themselves, rows), self._jobs)
+        out.people |= riding
         out.rejected.update({key: Rejection(verdict=verdict) for key, verdict in batch.verdicts.items()})
         out.kept |= kept
         if self.lease.seconds_left() <= 0 and not self.lease.renew():
@@ -300,17 +304,29 @@ class _Drain:
             delivery.catalogue = replace(delivery.catalogue, tags={**delivery.catalogue.tags, **out.named_tags})
         record.write_states(self.connection, batch, out)
         rows = self._jobs.close(rows, out)
-        of_people = [row for row in of_people if row.subject not in out.pending]
+        riders = [row for row in of_people if row.subject in riding]
+        of_people = [row for row in of_people if row.subject not in out.pending and row.subject not in riding]
         record.settle_rows(self.lease, of_people, out.rejected, out.failed, out.kept)
         self._count(of_people, out)
         self.report.calls += out.calls
         others = [row for row in rows if row.kind not in (Kind.PROFILE, Kind.ERASURE)]
         if others:
             told = deliver_occurrences(self.connection, delivery, self.lease, others, out, self._count)
+            self._settle_riders(riders, batch, riding, told)
             self.report.calls += told.calls
             out.stop = out.stop or told.stop
         if out.stop or stop:
             raise out.stop or stop or Stop(WaitReason.NONE)
+
+    def _settle_riders(
+        self, rows: Sequence[OutboxRow], batch: people.Batch, riding: Mapping[str, Person], told: Delivered
+    ) -> None:
+        """Who did not get there with an event, whatever became of that, is sent alone the next time."""
+        arrived = {key: told.people[key] for key, person in riding.items() if told.people[key] != person}
+        out = Delivered(people=arrived, kept=set(riding) - set(arrived))
+        record.write_states(self.connection, batch, out)
+        record.settle_rows(self.lease, rows, out.rejected, out.failed, out.kept)
+        self._count(rows, out)
 
     def _read_members(self, delivery: Delivery, batch: people.Batch) -> None:
         """Before a tag is given to somebody who was there before us: who had it already?"""
@@ -388,6 +404,17 @@ class _Drain:
         )
         if report.calls and not report.waiting:
             ConnectionState.objects.filter(connection=self.connection).update(last_success_at=now)
+
+
+def _riding(delivery: Delivery, batch: people.Batch, rows: Sequence[OutboxRow]) -> dict[str, Person]:
+    """Of whom an event tells all that there is to tell. An event that was tried before may not get there again."""
+    events = {row.subject for row in rows if row.kind == Kind.EVENT and not row.attempts}
+    others = {row.subject for row in rows if row.kind not in (Kind.EVENT, Kind.PROFILE)}
+    return {
+        subject: batch.people[subject]
+        for subject in sorted(events - others)
+        if subject in batch.people and delivery.driver.rides(batch.people[subject], delivery.options)
+    }
 
 
 def _wait(connection: Connection, stop: Stop) -> float:

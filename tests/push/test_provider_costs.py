@@ -89,6 +89,23 @@ def test_ten_thousand_people_to_conversion(
     assert subscribed == (0 if mapping == UNASKED else 10_000)
 
 
+@pytest.mark.parametrize("bad", range(4))
+def test_nobody_dies_for_another(
+    bad: int, refuses_whole_batches: Callable[[], None], connect: Connect, mktg_sandbox: Sandbox
+) -> None:
+    """One person alone is refused in the answer, and not by a failed call: the search must not go on without them."""
+    crm = connect("conversion", options={"PROFILE": UNASKED})["conversion"]
+    refuses_whole_batches()
+    people(4)
+    user = get_user_model().objects.get(username=f"p{bad}")
+    get_user_model().objects.filter(pk=user.pk).update(email="pé@example.com")
+
+    report = send(crm)
+
+    assert (report.done, report.rejected) == (3, 1)
+    assert DeadRow.objects.get().subject == f"user:{user.pk}"
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("dialect", ["v2", "v1"])
 def test_three_bad_addresses_in_a_batch_of_a_thousand_that_is_refused_whole(

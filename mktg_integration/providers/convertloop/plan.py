@@ -177,6 +177,17 @@ def _segments(added: frozenset[str], removed: frozenset[str]) -> dict[str, list[
     return {key: names for key, names in named.items() if names}
 
 
+def riding(person: Person) -> Next | None:
+    """All that is to be told of this person, where an event's ``person`` can hold it: attributes and segments; of
+    ``resubscribe`` the document says nothing there."""
+    if person.intent is not Intent.SYNC:
+        return None
+    step = _next_step(person)
+    if step.item is None or step.verdict is not None or "resubscribe" in step.item:
+        return None
+    return step
+
+
 def event_person(person: Person) -> dict[str, str]:
     """Who an event is of: as they were last sent, or the address alone."""
     snapshot = person.sent or person.wanted

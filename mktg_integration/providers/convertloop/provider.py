@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from mktg_integration.exceptions import Action, ServiceError
 from mktg_integration.http import RateLimiter, TokenSource
@@ -26,6 +27,8 @@ from mktg_integration.providers.convertloop.client import BASE_URL, SERVICE, Con
 from mktg_integration.providers.convertloop.options import OPTION_NAMES, ConvertLoopOptions, parse_options
 from mktg_integration.providers.values import require_credentials
 from mktg_integration.records import ContactRecord
+
+JSON = Any
 
 _BY_HAND = "our segments are taken away; the rest has to be done by a person in ConvertLoop's own pages"
 _NOTES = {
@@ -99,11 +102,14 @@ class ConvertLoopProvider(Provider[ConvertLoopClient, ConvertLoopOptions]):
         ((key, item),) = call.items.items()
         if call.operation == plan.LOG_EVENT:
             client.log_event(item)
-            return Answer(results={key: Result()})
-        client.identify(item)
-        email = str(item.get("email", ""))
-        remote_id = str(item.get("user_id") or item.get("pid") or email)
-        return Answer(results={key: Result(record=ContactRecord(remote_id=remote_id, email=email))})
+            told = item["person"] if call.patches else None
+        else:
+            client.identify(item)
+            told = item
+        return Answer(results={key: Result(record=_contact(told) if told is not None else None)})
+
+    def rides(self, person: Person, options: ConvertLoopOptions) -> bool:
+        return plan.riding(person) is not None
 
     def verify(self, client: ConvertLoopClient, options: ConvertLoopOptions) -> str:
         """``POST /people`` without a person, which the document says is refused (400), and a wrong key before it."""
@@ -115,14 +121,17 @@ class ConvertLoopProvider(Provider[ConvertLoopClient, ConvertLoopOptions]):
         return "the credentials are taken; nothing can be read"
 
     def plan_event(self, person: Person, event: Event, options: ConvertLoopOptions) -> Call:
-        """``POST /event_logs``. The service knows no keys for events, so a repeat would log it twice."""
+        """``POST /event_logs``, with what else is to be told of the person. The service knows no keys for events, so a
+        repeat would log it twice."""
+        step = plan.riding(person)
         item = {
             "name": event.name,
             options.event_time_key: event.occurred_at,
-            "person": plan.event_person(person),
+            "person": plan.event_person(person) if step is None else step.item,
             "metadata": dict(event.data),
         }
-        return Call(operation=plan.LOG_EVENT, items={person.key: item}, repeatable=False)
+        patches = {} if step is None else {person.key: step.patch}
+        return Call(operation=plan.LOG_EVENT, items={person.key: item}, patches=patches, repeatable=False)
 
     def capabilities(self) -> tuple[Capability, ...]:
         return tuple(
@@ -133,3 +142,8 @@ class ConvertLoopProvider(Provider[ConvertLoopClient, ConvertLoopOptions]):
             )
             for verb in Verb
         )
+
+
+def _contact(told: Mapping[str, JSON]) -> ContactRecord:
+    email = str(told.get("email", ""))
+    return ContactRecord(remote_id=str(told.get("user_id") or told.get("pid") or email), email=email)
