@@ -110,6 +110,10 @@ class Delivered:
     """To be tried later, counted on the row."""
     kept: set[str] = field(default_factory=set)
     """Not tried, or not their fault: given back uncounted."""
+    in_doubt: set[str] = field(default_factory=set)
+    """Whose call must not be made twice, and whose answer was lost: it may have been carried out."""
+    absent: set[str] = field(default_factory=set)
+    """Whose contact the service was found not to have."""
     notes: dict[str, str] = field(default_factory=dict)
     tags: dict[str, TagRecord] = field(default_factory=dict)
     fields: dict[str, CustomFieldRecord] = field(default_factory=dict)
@@ -300,6 +304,7 @@ class Delivery:
         except ServiceError as error:
             return self._take_failure(job, error, out)
         except MalformedAnswerError as error:
+            self._note_doubt(call, out)
             out.kept.update(job.unsent())
             self._stop(out, Stop(WaitReason.CONFIGURATION, str(error)))
             return None
@@ -353,6 +358,7 @@ class Delivery:
                 self._note_gone(person.known.remote_id, out)
             self._note_contact(key, person, now, patch, out)
         elif result.outcome is Outcome.ABSENT:
+            out.absent.add(key)
             if person.known is not None:
                 self._note_gone(person.known.remote_id, out)
             out.people[key] = replace(person, known=None, known_tags=None, absent=True)
@@ -400,7 +406,14 @@ class Delivery:
             detail = f"{len(self._same_rejections)} rejections in a row: {verdict.reason or verdict.code}"
             self._stop(out, Stop(WaitReason.REJECTIONS, detail))
 
+    @staticmethod
+    def _note_doubt(call: Call, out: Delivered) -> None:
+        if not call.repeatable:
+            out.in_doubt.update(call.items)
+
     def _take_failure(self, job: _Job, error: ServiceError, out: Delivered) -> _Job | None:
+        if not error.answered:
+            self._note_doubt(job.call, out)
         if job.call.later and self._take_later(job.call, error, out):
             return None
         if error.action is Action.REJECT and job.call.items:

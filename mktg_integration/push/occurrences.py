@@ -14,10 +14,22 @@ from mktg_integration.conf import settings
 from mktg_integration.exceptions import UnsupportedError
 from mktg_integration.models import Connection, Kind, OutboxRow
 from mktg_integration.models import Purchase as MirroredPurchase
-from mktg_integration.providers.base import Call, Event, Person, Verdict, VerdictKind
+from mktg_integration.providers.base import Call, Event, Intent, Person, Verdict, VerdictKind
 from mktg_integration.providers.occurrences import Occurrence, Progress, Purchase, SequenceEntry, TagChange
 from mktg_integration.push import claims, record
 from mktg_integration.push.deliver import Delivered, Delivery, Rejection
+from mktg_integration.push.people import Batch
+
+IN_DOUBT = Verdict(
+    kind=VerdictKind.NEEDS_PERSON,
+    code="in_doubt",
+    reason="the service's answer was lost, so it may have been carried out: look there, then replay or discard",
+)
+NO_CONTACT = Verdict(
+    kind=VerdictKind.REJECTED,
+    code="no_contact",
+    reason="the service has no contact of this person: see why their profile makes none, then replay or discard",
+)
 
 Count = Callable[[Sequence[OutboxRow], Delivered], None]
 
@@ -49,6 +61,8 @@ def deliver_occurrences(
     while queues and out.stop is None:
         heads = {subject: queue[0] for subject, queue in queues.items()}
         _send(connection, delivery, lease, heads, out)
+        _judge_doubtful(heads, out)
+        _judge_absent(connection, delivery, heads, out)
         # The mirror first: what it shows to be recorded is not sent again, whatever happens to the row.
         record.write_mirror(connection, delivery.driver, out, as_of=as_of)
         _forget_written(out)
@@ -94,6 +108,51 @@ def _send(
         }
     # What a stop left in the middle is given back.
     out.kept |= set(progress)
+
+
+def _judge_doubtful(heads: Mapping[str, OutboxRow], out: Delivered) -> None:
+    """A lost answer leaves open whether it was carried out. A purchase can be looked up later, anything else cannot."""
+    for subject in out.in_doubt:
+        if heads[subject].kind != Kind.PURCHASE:
+            _bury(out, subject, IN_DOUBT)
+    out.in_doubt.clear()
+
+
+def _judge_absent(connection: Connection, delivery: Delivery, heads: Mapping[str, OutboxRow], out: Delivered) -> None:
+    """A contact that is gone is made again, if the profile says so, before its occurrence is tried a second time."""
+    again = {
+        subject: out.people[subject]
+        for subject in sorted(out.absent)
+        if not heads[subject].attempts and out.people[subject].intent is Intent.SYNC
+    }
+    for subject in out.absent.difference(again):
+        _bury(out, subject, NO_CONTACT)
+    out.absent.clear()
+    if again:
+        _make_again(connection, delivery, again, out)
+
+
+def _make_again(connection: Connection, delivery: Delivery, people: Mapping[str, Person], out: Delivered) -> None:
+    as_of = timezone.now()
+    record.write_mirror(connection, delivery.driver, out, as_of=as_of)
+    _forget_written(out)
+    out.gone.clear()
+    made = delivery.run(people)
+    record.write_mirror(connection, delivery.driver, made, as_of=as_of)
+    record.write_states(connection, Batch(), made)
+    out.people.update(made.people)
+    out.calls += made.calls
+    out.stop = out.stop or made.stop
+    out.rejected.update(made.rejected)
+    out.kept |= made.kept
+    # The occurrence itself comes later: a service may know a new contact only after a while.
+    out.failed |= set(people) - made.kept
+
+
+def _bury(out: Delivered, subject: str, verdict: Verdict) -> None:
+    out.kept.discard(subject)
+    out.failed.discard(subject)
+    out.rejected[subject] = Rejection(verdict=verdict)
 
 
 def _note_tried(
