@@ -26,6 +26,8 @@ CALLS_A_BATCH = {"kit": 2, "conversion": 2, "convertloop": 0}
 LINGER_SECONDS = 1.5
 WAKE_SECONDS = 0.5
 SECONDS_TO_SERVICE = 5.0
+SIGNUPS_A_SECOND = 25.0
+"""90,000 an hour: as many as one thread can make beside two clusters and the services on a small machine."""
 
 
 def all_sent() -> bool:
@@ -73,6 +75,7 @@ def test_live(
         time.sleep(2)
         start = time.monotonic()
         for number, address in enumerate(EXPECTED):
+            time.sleep(max(0.0, start + number / SIGNUPS_A_SECOND - time.monotonic()))
             sign_up(f"user{number:04}", groups=("VIP",))
             signed_up[address] = time.time()
         seconds = time.monotonic() - start
