@@ -63,6 +63,16 @@ DEFAULTS: dict[str, Any] = {
     # A signed delivery may be so much older or newer than this site's clock.
     "SIGNATURE_SECONDS": 300.0,
     "INBOX_KEPT_DAYS": 14.0,
+    "ATTEMPTS_KEPT_DAYS": 30.0,
+    "AUDIT_KEPT_DAYS": 730.0,
+    # Without a sign of life for so long, no worker is taken to be running.
+    "HEARTBEAT_SECONDS": 180.0,
+    # What people may choose themselves: {"news": {"TAG": "Newsletter", "LABEL": "News, once a month"}}.
+    "TOPICS": {},
+    # How long a preference link in a mail works.
+    "PREFERENCE_LINK_DAYS": 365.0,
+    # Of the DRF API: {"AUTHENTICATION_CLASSES": [dotted paths], "THROTTLE_RATES": {scope: rate}}; else the site's own.
+    "API": {},
 }
 
 CHOICES: dict[str, tuple[str, ...]] = {
@@ -110,6 +120,12 @@ class Settings:
     INBOUND_BYTES: int
     SIGNATURE_SECONDS: float
     INBOX_KEPT_DAYS: float
+    ATTEMPTS_KEPT_DAYS: float
+    AUDIT_KEPT_DAYS: float
+    HEARTBEAT_SECONDS: float
+    TOPICS: Mapping[str, Mapping[str, str]]
+    PREFERENCE_LINK_DAYS: float
+    API: Mapping[str, Any]
 
     # Without this guard a type checker would take any name for a setting.
     if not TYPE_CHECKING:

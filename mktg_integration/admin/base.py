@@ -15,6 +15,7 @@ from django.utils.functional import cached_property
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from mktg_integration.permissions import SYNC, may
 from mktg_integration.profile import normal_email
 
 if TYPE_CHECKING:
@@ -63,8 +64,8 @@ class ReadOnlyAdmin(ModelAdmin):
         return False
 
     def has_push_permission(self, request: HttpRequest) -> bool:
-        """For the actions that make the app send something: whoever may change connections."""
-        return bool(request.user.has_perm("mktg_integration.change_connection"))
+        """For the actions that make the app send something."""
+        return may(request.user, SYNC)
 
     def get_queryset(self, request: HttpRequest) -> models.QuerySet[Any]:
         # Not even read, so that a wrong key breaks no page.

@@ -2,8 +2,11 @@
 
 from mktg_integration.models.accounts import AccountSnapshot, ServiceAccount, Webhook
 from mktg_integration.models.audience import Form, FormMember, Segment, Sequence, SequenceMember
+from mktg_integration.models.audit import AuditAction, AuditEntry
 from mktg_integration.models.commerce import Purchase, PurchaseItem
 from mktg_integration.models.connections import Connection, ConnectionSource, ConnectionState, RateSlot, WaitReason
+from mktg_integration.models.deliveries import Attempt, Outcome
+from mktg_integration.models.figures import DailyFigures, Heartbeat
 from mktg_integration.models.inbox import InboundAddress, InboxKind, InboxRow, InboxState, WebhookSubscription
 from mktg_integration.models.mail import Broadcast, BroadcastStats, EmailTemplate
 from mktg_integration.models.mirror import Company, Contact, CustomField, Tag, Tagging
@@ -15,6 +18,9 @@ from mktg_integration.models.runs import Run, RunKind, RunStatus
 
 __all__ = [
     "AccountSnapshot",
+    "Attempt",
+    "AuditAction",
+    "AuditEntry",
     "Broadcast",
     "BroadcastStats",
     "BulkJob",
@@ -25,12 +31,14 @@ __all__ = [
     "ConnectionState",
     "Contact",
     "CustomField",
+    "DailyFigures",
     "DeadKind",
     "DeadRow",
     "EmailTemplate",
     "ExplicitActs",
     "Form",
     "FormMember",
+    "Heartbeat",
     "InboundAddress",
     "InboxKind",
     "InboxRow",
@@ -42,6 +50,7 @@ __all__ = [
     "OptOut",
     "OptOutKind",
     "OutboxRow",
+    "Outcome",
     "PullCheckpoint",
     "PullPage",
     "PullPhase",

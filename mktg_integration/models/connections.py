@@ -56,6 +56,13 @@ class Connection(models.Model):
         verbose_name = _("connection")
         verbose_name_plural = _("connections")
         ordering = ["name"]
+        permissions = [
+            ("view_personal_data", _("Can see personal data")),
+            ("sync_people", _("Can start runs and have people sent")),
+            ("connect_accounts", _("Can connect and disconnect accounts")),
+            ("replay_rows", _("Can replay and discard what was rejected")),
+            ("erase_people", _("Can have people forgotten")),
+        ]
 
     def __str__(self) -> str:
         return self.name

@@ -73,6 +73,7 @@ class OptOutKind(models.TextChoices):
     BOUNCED = "bounced", _("bounced")
     COMPLAINED = "complained", _("complained")
     FORGOTTEN = "forgotten", _("forgotten")
+    LIFTED = "lifted", _("lifted by an explicit subscribe")
 
 
 class OptOut(models.Model):
@@ -114,6 +115,8 @@ class SyncState(models.Model):
     owned_tags = models.JSONField(default=list)
     """Names of the tags that we added."""
     sent_at = models.DateTimeField(null=True)
+    status = models.PositiveSmallIntegerField(_("HTTP status"), null=True)
+    request_id = models.CharField(_("request id"), max_length=128, blank=True, default="")
     note = models.CharField(max_length=500, blank=True)
     """What was left out at the last push, and why."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from django.conf import settings as django_settings
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
@@ -19,6 +20,7 @@ class RunStatus(models.TextChoices):
     DONE = "done", _("done")
     WAITING = "waiting", _("waiting")
     FAILED = "failed", _("failed")
+    CANCELLED = "cancelled", _("cancelled")
 
 
 class Run(models.Model):
@@ -31,6 +33,24 @@ class Run(models.Model):
     finished_at = models.DateTimeField(_("finished at"), null=True)
     counts = models.JSONField(_("counts"), default=dict)
     detail = models.CharField(_("detail"), max_length=500, blank=True)
+    total = models.PositiveBigIntegerField(_("in all"), null=True)
+    """How many rows or people it has to go through, where that is known."""
+    moved_at = models.DateTimeField(_("last progress"), null=True)
+    errors = models.JSONField(_("errors"), default=list)
+    """The first of them, each ``{"about", "code", "reason", "status", "request_id"}``, without personal data."""
+    examples = models.JSONField(_("examples"), default=dict)
+    """Of a reconcile: ``{kind: [subject, …]}``."""
+    is_preview = models.BooleanField(_("preview"), default=False)
+    """It told what it would do, and did nothing."""
+    cancel_requested = models.BooleanField(default=False)
+    requested_by = models.ForeignKey(
+        django_settings.AUTH_USER_MODEL,
+        verbose_name=_("asked for by"),
+        null=True,
+        on_delete=models.SET_NULL,
+        db_constraint=False,
+        related_name="+",
+    )
 
     class Meta:
         verbose_name = _("run")

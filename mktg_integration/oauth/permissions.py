@@ -7,10 +7,12 @@ from typing import Any
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 
+from mktg_integration.permissions import CONNECT, may
+
 
 def may_connect(user: Any) -> bool:
-    """Staff who may change connections."""
-    return bool(user.is_active and user.is_staff and user.has_perm("mktg_integration.change_connection"))
+    """Staff who may connect accounts."""
+    return may(user, CONNECT)
 
 
 def may_add(user: Any) -> bool:

@@ -36,7 +36,7 @@ def visitor(*permissions: str) -> Client:
 
 @pytest.fixture
 def staff(tag: Tag) -> Client:
-    return visitor("view_tag", "change_connection")
+    return visitor("view_tag", "sync_people")
 
 
 def changes() -> list[dict[str, Any]]:

@@ -258,11 +258,11 @@ def test_staff_without_the_permission(kit: Sandbox, db: None, permissions: list[
 
 
 def test_who_may_only_change_connections_makes_no_new_one(kit: Sandbox, db: None) -> None:
-    assert_refused(Browser(staff("change_connection")).connect(), 403, "may not connect")
+    assert_refused(Browser(staff("connect_accounts")).connect(), 403, "may not connect")
 
 
 def test_who_may_only_change_connections_renews_one(connected: Connection) -> None:
-    assert Browser(staff("change_connection")).connect(connection="kit").status_code == 302
+    assert Browser(staff("connect_accounts")).connect(connection="kit").status_code == 302
 
 
 # Where the browser goes in the end

@@ -113,7 +113,7 @@ def test_what_is_wrong_is_named(browser: Browser, kit: Sandbox, change: dict[str
 
 
 def test_only_for_those_who_may_add_connections(kit: Sandbox, db: None) -> None:
-    assert post(staff("change_connection"), body(kit)).status_code == 403
+    assert post(staff("connect_accounts"), body(kit)).status_code == 403
     assert post(Client(), body(kit)).status_code == 403
     User.objects.create_user("visitor")
     visitor = Client()
