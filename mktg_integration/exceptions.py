@@ -31,6 +31,10 @@ class UnsupportedError(MktgError):
     """The provider cannot do what was asked; the text says what it can."""
 
 
+class NotNowError(MktgError):
+    """What was asked cannot be done as things are (a run that has ended, an act that is under way); says why."""
+
+
 class MalformedAnswerError(MktgError):
     """A service's answer is not what its document says. Names the service, the endpoint and the keys."""
 
