@@ -1,4 +1,5 @@
-"""What the admin's pages have in common: nothing is written by hand, and no page counts a whole table."""
+"""What the admin's pages have in common: nothing is written by hand, no page counts a whole table, and personal data is
+masked for those who may not see it."""
 
 from __future__ import annotations
 
@@ -7,6 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.contrib import admin
+from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
 from django.db import models
 from django.http import HttpRequest
@@ -15,7 +17,9 @@ from django.utils.functional import cached_property
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from mktg_integration.permissions import SYNC, may
+from mktg_integration.audit import Actor
+from mktg_integration.insight.masking import masked, sees_people
+from mktg_integration.permissions import CONNECT, ERASE, REPLAY, SYNC, may
 from mktg_integration.profile import normal_email
 
 if TYPE_CHECKING:
@@ -44,7 +48,69 @@ class BoundedPaginator(BoundedPaginatorBase):
         return rows.order_by()[: self.LIMIT].count() if isinstance(rows, models.QuerySet) else len(rows)
 
 
-class ReadOnlyAdmin(ModelAdmin):
+def actor_of(request: HttpRequest) -> Actor:
+    """Whoever presses a button of the admin, for operations and the audit."""
+    return Actor(request.user, "admin")
+
+
+def require(request: HttpRequest, *permissions: str) -> None:
+    """Raises ``PermissionDenied`` unless the visitor has all of these (names of ``permissions``, or Django's own)."""
+    if not all(may(request.user, permission) for permission in permissions):
+        raise PermissionDenied
+
+
+class Guarded(ModelAdmin):
+    """For the ``permissions=[…]`` of actions: ``sync``, ``connect``, ``replay`` and ``erase``."""
+
+    def has_sync_permission(self, request: HttpRequest) -> bool:
+        return may(request.user, SYNC)
+
+    def has_connect_permission(self, request: HttpRequest) -> bool:
+        return may(request.user, CONNECT)
+
+    def has_replay_permission(self, request: HttpRequest) -> bool:
+        return may(request.user, REPLAY)
+
+    def has_erase_permission(self, request: HttpRequest) -> bool:
+        return may(request.user, ERASE)
+
+    # Its older name.
+    has_push_permission = has_sync_permission
+
+
+class Masking(ModelAdmin):
+    """Masks the columns in ``personal_fields`` for whoever may not see personal data, on lists and pages alike.
+
+    It is the objects that are masked, once they are read, so whatever is shown of them is; they must never be saved,
+    which is why this is for tables that are only looked at. Actions get the rows as they are.
+    """
+
+    personal_fields: tuple[str, ...] = ()
+    """Names of columns; of a link to a person the link is left out."""
+
+    def mask(self, row: Any) -> None:
+        """Take out of ``row`` what tells of its person."""
+        for name in self.personal_fields:
+            field = row._meta.get_field(name)
+            setattr(row, name, None if field.is_relation else masked(getattr(row, name)))
+
+    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
+        row = super().get_object(request, object_id, from_field)
+        if row is not None and not sees_people(request.user):
+            self.mask(row)
+        return row
+
+    def get_changelist_instance(self, request: HttpRequest) -> Any:
+        changes = super().get_changelist_instance(request)
+        if not sees_people(request.user):
+            # Read here, so that these objects are the ones that are shown.
+            changes.result_list = list(changes.result_list)
+            for row in changes.result_list:
+                self.mask(row)
+        return changes
+
+
+class ReadOnlyAdmin(Masking, Guarded):
     """A table that staff may look at; ``actions`` are all that they may do."""
 
     list_per_page = 50
@@ -54,6 +120,9 @@ class ReadOnlyAdmin(ModelAdmin):
     secret_fields: tuple[str, ...] = ()
     """Fields that no page shows."""
 
+    class Media:
+        css: ClassVar[Any] = {"all": ["mktg_integration/admin.css"]}
+
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
 
@@ -62,10 +131,6 @@ class ReadOnlyAdmin(ModelAdmin):
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
-
-    def has_push_permission(self, request: HttpRequest) -> bool:
-        """For the actions that make the app send something."""
-        return may(request.user, SYNC)
 
     def get_queryset(self, request: HttpRequest) -> models.QuerySet[Any]:
         # Not even read, so that a wrong key breaks no page.
@@ -101,4 +166,4 @@ def pretty(value: Any) -> SafeString | str:
     if value in (None, "", {}, []):
         return NOTHING
     text = json.dumps(value, indent=2, ensure_ascii=False, sort_keys=True, default=str)
-    return format_html('<pre style="margin:0;white-space:pre-wrap">{}</pre>', text)
+    return format_html('<pre class="mktg-json">{}</pre>', text)
