@@ -8,6 +8,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from mktg_integration.models.connections import Connection
+from mktg_integration.models.keys import KeyField
 
 
 class AuditAction(models.TextChoices):
@@ -54,7 +55,7 @@ class AuditEntry(models.Model):
     )
     connection_name = models.CharField(_("connection"), max_length=64, blank=True)
     """Outlives the connection."""
-    subject = models.CharField(_("person"), max_length=80, blank=True)
+    subject = KeyField(_("person"), max_length=80, blank=True)
     detail = models.JSONField(_("detail"), default=dict)
 
     class Meta:

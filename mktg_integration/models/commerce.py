@@ -7,6 +7,7 @@ from decimal import Decimal
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
+from mktg_integration.models.keys import KeyField
 from mktg_integration.models.mirror import Mirrored
 
 DIGITS = 18
@@ -20,7 +21,7 @@ class Purchase(Mirrored):
     transaction_id = models.CharField(_("transaction"), max_length=255)
     status = models.CharField(_("status"), max_length=32, blank=True)
     email = models.CharField(_("email"), max_length=254)
-    email_key = models.CharField(max_length=254, editable=False)
+    email_key = KeyField(max_length=254, editable=False)
     currency = models.CharField(_("currency"), max_length=3)
     transaction_time = models.DateTimeField(_("time"), null=True)
     subtotal = models.DecimalField(_("subtotal"), max_digits=DIGITS, decimal_places=PLACES, default=Decimal(0))

@@ -14,6 +14,7 @@ from django.utils.translation import gettext_lazy as _
 from mktg_integration.conf import settings
 from mktg_integration.exceptions import ConfigurationError
 from mktg_integration.models.fields import EncryptedJSONField
+from mktg_integration.models.keys import KeyField
 from mktg_integration.providers.base import Account, Provider
 from mktg_integration.providers.oauth import OAuthEndpoints
 from mktg_integration.providers.registry import get_provider
@@ -45,7 +46,7 @@ class Connection(models.Model):
     bound_url = models.CharField(
         _("bound to"), max_length=255, blank=True, help_text=_("The public address of the site that may write.")
     )
-    account_key = models.CharField(max_length=191, null=True, unique=True, editable=False)  # noqa: DJ001 (unique)
+    account_key = models.CharField(max_length=191, null=True, unique=True, editable=False)
     """``<provider>:<account id there>`` once it is known, so that one account is one connection."""
     account_label = models.CharField(_("account"), max_length=255, blank=True, editable=False)
     undeclared = models.BooleanField(default=False, editable=False)
@@ -200,7 +201,7 @@ class ConnectionState(models.Model):
 class RateSlot(models.Model):
     """The right to one request in the rolling window of one credential, shared by all processes of the site."""
 
-    key = models.CharField(max_length=80, primary_key=True)
+    key = KeyField(max_length=80, primary_key=True)
     """``<bucket>:<number>``."""
     bucket = models.CharField(max_length=64)
     """A keyed hash of the credential, so that two connections with one credential share it."""

@@ -6,6 +6,7 @@ from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from mktg_integration.models.connections import Connection
+from mktg_integration.models.keys import KeyField
 from mktg_integration.models.outbox import Kind
 
 
@@ -21,11 +22,11 @@ class Attempt(models.Model):
     """One attempt to send one row. Kept for rows that failed at least once, so that a drain without failures writes
     none; what went well the first time is told by ``SyncState``. Holds no address and nothing of a body."""
 
-    key = models.CharField(max_length=191)
+    key = KeyField(max_length=191)
     """Of the outbox row."""
     connection = models.ForeignKey(Connection, on_delete=models.CASCADE, db_constraint=False, related_name="+")
     kind = models.CharField(_("kind"), max_length=16, choices=Kind)
-    subject = models.CharField(_("person"), max_length=80)
+    subject = KeyField(_("person"), max_length=80)
     at = models.DateTimeField(_("at"))
     outcome = models.CharField(_("outcome"), max_length=16, choices=Outcome)
     call = models.CharField(_("call"), max_length=128, blank=True)

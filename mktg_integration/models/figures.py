@@ -6,12 +6,13 @@ from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from mktg_integration.models.connections import Connection
+from mktg_integration.models.keys import KeyField
 
 
 class DailyFigures(models.Model):
     """One day of one connection, in the site's time zone; written by a schedule, never by a drain."""
 
-    key = models.CharField(max_length=40, primary_key=True)
+    key = KeyField(max_length=40, primary_key=True)
     """``<connection id>:<YYYY-MM-DD>``."""
     connection = models.ForeignKey(Connection, on_delete=models.CASCADE, db_constraint=False, related_name="+")
     day = models.DateField(_("day"))

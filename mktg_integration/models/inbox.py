@@ -7,6 +7,7 @@ from django.utils.translation import gettext_lazy as _
 
 from mktg_integration.models.connections import Connection
 from mktg_integration.models.fields import EncryptedJSONField
+from mktg_integration.models.keys import KeyField
 from mktg_integration.models.leases import Leased
 
 
@@ -34,14 +35,14 @@ class InboundAddress(Leased):
 class WebhookSubscription(models.Model):
     """One webhook that the service is to have for a connection, and what it is there."""
 
-    key = models.CharField(max_length=100, primary_key=True)
+    key = KeyField(max_length=100, primary_key=True)
     """``<connection id>:<digest of event and parameter>``; ``<connection id>:signed`` for the signed kind."""
     connection = models.ForeignKey(
         Connection, on_delete=models.CASCADE, related_name="webhook_subscriptions", db_constraint=False
     )
     event = models.CharField(_("event"), max_length=100)
     parameter = models.TextField(_("parameter"), blank=True)
-    remote_id = models.CharField(_("remote id"), max_length=150, blank=True)
+    remote_id = KeyField(_("remote id"), max_length=150, blank=True)
     """Empty while the service does not have it."""
     secrets = EncryptedJSONField(default=dict)
     """``{"secrets": [newest, …]}`` of the signed kind: more than one while a secret is rotated."""
@@ -70,7 +71,7 @@ class InboxState(models.TextChoices):
 class InboxRow(models.Model):
     """One delivery as it was received, kept for a while after it was applied."""
 
-    key = models.CharField(max_length=100, primary_key=True)
+    key = KeyField(max_length=100, primary_key=True)
     """Random; for a delivery that can be told from its repetition a digest, so that the repetition is not stored."""
     connection = models.ForeignKey(Connection, on_delete=models.CASCADE, db_constraint=False, related_name="+")
     kind = models.CharField(_("kind"), max_length=16, choices=InboxKind)

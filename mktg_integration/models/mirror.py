@@ -9,6 +9,7 @@ from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from mktg_integration.models.connections import Connection
+from mktg_integration.models.keys import KeyField
 from mktg_integration.models.live import LiveForeignKey
 from mktg_integration.records import ContactStatus
 
@@ -26,9 +27,9 @@ class Mirrored(models.Model):
     """What all mirrored rows have. ``key`` is made of connection and remote id, so a page is written without a
     look-up; ``seen_at`` is the time as of which the row is true and guards against older answers."""
 
-    key = models.CharField(max_length=191, primary_key=True)
+    key = KeyField(max_length=191, primary_key=True)
     connection = models.ForeignKey(Connection, on_delete=models.CASCADE, db_constraint=False, related_name="+")
-    remote_id = models.CharField(_("remote id"), max_length=150)
+    remote_id = KeyField(_("remote id"), max_length=150)
     raw = models.JSONField(_("as answered"), default=dict)
     digest = models.CharField(max_length=32, editable=False)
     seen_at = models.DateTimeField(_("last seen"), editable=False)
@@ -63,14 +64,14 @@ class Contact(Mirrored):
     """A person as a service knows one (Kit: subscriber)."""
 
     email = models.CharField(_("email"), max_length=254)
-    email_key = models.CharField(max_length=254, editable=False)
+    email_key = KeyField(max_length=254, editable=False)
     """The address in the form in which addresses are compared."""
     status = models.CharField(_("status"), max_length=16, choices=STATUS_CHOICES)
     first_name = models.CharField(_("first name"), max_length=255, blank=True)
     values = models.JSONField(_("fields"), default=dict)
     """In the provider's normal form."""
     company_values = models.JSONField(default=dict)
-    subject = models.CharField(_("person"), max_length=80, blank=True)
+    subject = KeyField(_("person"), max_length=80, blank=True)
     """Whose contact it is (``user:<pk>`` or ``lead:<id>``); a contact has one owner."""
     user = models.ForeignKey(
         django_settings.AUTH_USER_MODEL,
@@ -106,7 +107,7 @@ class Tag(Mirrored):
     """A tag (ConvertLoop: segment)."""
 
     name = models.CharField(_("name"), max_length=255)
-    name_key = models.CharField(max_length=255, editable=False)
+    name_key = KeyField(max_length=255, editable=False)
     """The name in the form in which the service compares names."""
     ours = models.BooleanField(_("created by this site"), default=False)
     members_read_at = models.DateTimeField(null=True, editable=False)
@@ -147,7 +148,7 @@ class Tagging(Mirrored):
 class CustomField(Mirrored):
     """A custom field that the account has."""
 
-    field_key = models.CharField(_("key"), max_length=255)
+    field_key = KeyField(_("key"), max_length=255)
     label = models.CharField(_("label"), max_length=255)
 
     class Meta:

@@ -7,6 +7,7 @@ from django.utils.translation import gettext_lazy as _
 
 from mktg_integration.models.connections import Connection
 from mktg_integration.models.fields import EncryptedJSONField
+from mktg_integration.models.keys import KeyField
 
 
 class Lane(models.IntegerChoices):
@@ -32,14 +33,14 @@ class Kind(models.TextChoices):
 class OutboxBase(models.Model):
     """What a due row and a dead one have in common."""
 
-    key = models.CharField(max_length=191, primary_key=True)
+    key = KeyField(max_length=191, primary_key=True)
     """``<connection id>:<kind>:<subject>`` for a profile, with the idempotency key behind it for an occurrence. A
     natural key: re-marks are plain upserts, without a second unique index to deadlock on."""
     connection = models.ForeignKey(
         Connection, on_delete=models.CASCADE, db_constraint=False, related_name="+", db_index=False
     )
     kind = models.CharField(_("kind"), max_length=16, choices=Kind)
-    subject = models.CharField(_("person"), max_length=80)
+    subject = KeyField(_("person"), max_length=80)
     lane = models.PositiveSmallIntegerField(_("lane"), choices=Lane, default=Lane.LIVE)
     attempts = models.PositiveIntegerField(_("attempts"), default=0)
     payload = EncryptedJSONField(default=dict)
@@ -111,7 +112,7 @@ class BulkJob(models.Model):
     Its people's rows wait in the outbox until the callback comes, or until ``due_at``.
     """
 
-    key = models.CharField(max_length=32, primary_key=True)
+    key = KeyField(max_length=32, primary_key=True)
     """Random."""
     connection = models.ForeignKey(Connection, on_delete=models.CASCADE, db_constraint=False, related_name="+")
     state = models.CharField(_("state"), max_length=16, choices=BulkState, default=BulkState.WAITING)

@@ -7,6 +7,7 @@ from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from mktg_integration.models.connections import Connection
+from mktg_integration.models.keys import KeyField
 from mktg_integration.models.mirror import Contact
 
 
@@ -14,7 +15,7 @@ class Lead(models.Model):
     """A person without an account, as a newsletter form makes one: a stored profile."""
 
     email = models.CharField(_("email"), max_length=254)
-    email_key = models.CharField(max_length=254, unique=True, editable=False)
+    email_key = KeyField(max_length=254, unique=True, editable=False)
     first_name = models.CharField(_("first name"), max_length=255, blank=True)
     last_name = models.CharField(_("last name"), max_length=255, blank=True)
     fields = models.JSONField(_("fields"), default=dict, blank=True)
@@ -45,9 +46,9 @@ class ExplicitActs(models.Model):
     ``scope`` is ``*`` for all connections, or one connection's id; of two, the later consent holds.
     """
 
-    key = models.CharField(max_length=120, primary_key=True)
+    key = KeyField(max_length=120, primary_key=True)
     """``<scope>:<subject>``."""
-    subject = models.CharField(max_length=80, db_index=True)
+    subject = KeyField(max_length=80, db_index=True)
     scope = models.CharField(max_length=32, default="*")
     consent = models.CharField(max_length=16, blank=True)
     consent_who = models.CharField(max_length=255, blank=True)
@@ -82,7 +83,7 @@ class OptOut(models.Model):
     Known by a keyed hash only, so it outlives the person's data. ``scope`` is ``*`` or a connection's id.
     """
 
-    key = models.CharField(max_length=100, primary_key=True)
+    key = KeyField(max_length=100, primary_key=True)
     """``<scope>:<address_hash>``."""
     address_hash = models.CharField(max_length=64, db_index=True)
     scope = models.CharField(max_length=32)
@@ -102,14 +103,14 @@ class OptOut(models.Model):
 class SyncState(models.Model):
     """One person at one connection: which contact is theirs, and what was last sent."""
 
-    key = models.CharField(max_length=120, primary_key=True)
+    key = KeyField(max_length=120, primary_key=True)
     """``<connection id>:<subject>``."""
     connection = models.ForeignKey(Connection, on_delete=models.CASCADE, db_constraint=False, related_name="+")
-    subject = models.CharField(max_length=80)
+    subject = KeyField(max_length=80)
     contact = models.ForeignKey(
         Contact, null=True, on_delete=models.SET_NULL, db_constraint=False, related_name="sync_states"
     )
-    email_key = models.CharField(max_length=254, blank=True)
+    email_key = KeyField(max_length=254, blank=True)
     sent = models.JSONField(default=dict)
     """The last sent ``Snapshot``: email, values, company, tags, consent, evidence."""
     owned_tags = models.JSONField(default=list)

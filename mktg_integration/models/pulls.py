@@ -6,6 +6,7 @@ from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from mktg_integration.models.connections import Connection
+from mktg_integration.models.keys import KeyField
 
 
 class PullState(models.Model):
@@ -34,7 +35,7 @@ class PullPhase(models.TextChoices):
 class PullCheckpoint(models.Model):
     """One stream of one connection: its unfinished reading, if there is one, and through when it is known."""
 
-    key = models.CharField(max_length=120, primary_key=True)
+    key = KeyField(max_length=120, primary_key=True)
     """``<connection id>:<stream>``."""
     connection = models.ForeignKey(
         Connection, on_delete=models.CASCADE, db_constraint=False, related_name="checkpoints"
@@ -71,11 +72,11 @@ class PullPage(models.Model):
     """A page that was written, of an unfinished reading: committed with its rows, so that whoever goes on begins after
     the last one. Removed when the reading ends."""
 
-    key = models.CharField(max_length=80, primary_key=True)
+    key = KeyField(max_length=80, primary_key=True)
     """``<reading>:<number>``: of two who write one page, the second fails."""
     reading = models.CharField(max_length=32)
     number = models.PositiveIntegerField()
-    parent = models.CharField(max_length=150, blank=True)
+    parent = KeyField(max_length=150, blank=True)
     cursor = models.TextField(blank=True)
     """What asks for the next one; empty where the list (of this parent) ends."""
     seen = models.BinaryField(default=bytes)
