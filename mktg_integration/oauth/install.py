@@ -12,11 +12,12 @@ from django.db import IntegrityError, router, transaction
 from django.http import HttpRequest
 from django.urls import reverse
 
+from mktg_integration.audit import Actor, record
 from mktg_integration.conf import settings
 from mktg_integration.connections import account_key, bind, identify, open_client, public_address
-from mktg_integration.exceptions import Action, MktgError, ServiceError
+from mktg_integration.exceptions import Action, MalformedAnswerError, MktgError, ServiceError
 from mktg_integration.http import StaticToken, Unlimited
-from mktg_integration.models import Connection, ConnectionSource, ConnectionState, OAuthToken
+from mktg_integration.models import AuditAction, Connection, ConnectionSource, ConnectionState, OAuthToken
 from mktg_integration.oauth import pending
 from mktg_integration.oauth.permissions import may_add, may_connect
 from mktg_integration.oauth.redirects import allowed_redirect
@@ -97,12 +98,13 @@ def finish(request: HttpRequest, provider: str, query: Mapping[str, str]) -> Ins
         if found is None and not may_add(request.user):
             raise InstallError("forbidden")
         connection, created = _kept(driver, endpoints, found, identity, pair)
-    except MktgError:
+    except Exception:
         # Nothing half-made stays: not at the service either.
         _revoke(app, pair)
         raise
     finally:
         app.close()
+    record(Actor(request.user, "oauth"), AuditAction.CONNECTED, connection=connection, created=created)
     logger.info("%s was connected by OAuth", connection.name)
     return Installed(connection, created, flow.redirect)
 
@@ -152,6 +154,9 @@ def _exchanged(app: OAuthClient, code: str, flow: pending.Pending) -> TokenPair:
         if is_refused_client(error):
             raise InstallError("app") from None
         raise InstallError("service" if error.action in (Action.RETRY, Action.WAIT) else "refused") from None
+    except MalformedAnswerError as error:
+        logger.warning("The code of an OAuth flow could not be exchanged: %s", error)
+        raise InstallError("refused") from None
 
 
 def _identity(driver: Provider[Any, Any], renewed: Connection | None, pair: TokenPair) -> Identity | None:
@@ -164,6 +169,9 @@ def _identity(driver: Provider[Any, Any], renewed: Connection | None, pair: Toke
     except ServiceError as error:
         logger.warning("The account of an OAuth flow could not be read: %s", error)
         raise InstallError("service" if error.action in (Action.RETRY, Action.WAIT) else "refused") from None
+    except MalformedAnswerError as error:
+        logger.warning("The account of an OAuth flow could not be read: %s", error)
+        raise InstallError("refused") from None
 
 
 def _found(driver: Provider[Any, Any], renewed: Connection | None, identity: Identity | None) -> Connection | None:

@@ -43,6 +43,11 @@ PAGES: dict[str, Page] = {
         _("This site is not set up for it yet"),
         _("Whoever runs the site has to correct a setting:"),
     ),
+    "database": Page(
+        500,
+        _("This site could not save it"),
+        _("Nothing was changed. Connect again; if it happens again, whoever runs the site has to look at its log."),
+    ),
     "service": Page(
         502,
         _("The service does not answer"),

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 from django.contrib import messages
 from django.contrib.auth.views import redirect_to_login
+from django.db import DatabaseError
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
 from django.shortcuts import render
 from django.urls import NoReverseMatch, reverse
 from django.utils.translation import gettext
 from rest_framework.authentication import SessionAuthentication
 from rest_framework.exceptions import NotAuthenticated, PermissionDenied
+from rest_framework.negotiation import BaseContentNegotiation
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
@@ -22,11 +25,25 @@ from mktg_integration.oauth.pages import PAGES
 from mktg_integration.oauth.permissions import MayConnect
 
 
+logger = logging.getLogger("mktg_integration.oauth")
+
+
+class AnyContent(BaseContentNegotiation):
+    """Pages are answered whatever a site's API speaks: a browser asks for HTML, and DRF would refuse it."""
+
+    def select_parser(self, request: Request, parsers: Any) -> Any:
+        return parsers[0]
+
+    def select_renderer(self, request: Request, renderers: Any, format_suffix: str | None = None) -> Any:
+        return renderers[0], renderers[0].media_type
+
+
 class BrowserView(APIView):
     """A view of DRF's for people: what goes wrong ends on a page that says how to go on."""
 
     authentication_classes = [SessionAuthentication]
     permission_classes = [MayConnect]
+    content_negotiation_class = AnyContent
     http_method_names = ["get"]
     schema = None
 
@@ -40,6 +57,10 @@ class BrowserView(APIView):
             return failure(request, exc.kind, exc.detail)
         if isinstance(exc, ConfigurationError | DecryptionError):
             return failure(request, "configuration", str(exc))
+        if isinstance(exc, DatabaseError):
+            # Its kind alone: a statement's values are among its words.
+            logger.error("An account could not be connected: the database failed (%s)", type(exc).__name__)
+            return failure(request, "database")
         return super().handle_exception(exc)
 
     def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:

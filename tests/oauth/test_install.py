@@ -8,13 +8,18 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+import responses
 from django.contrib.auth.models import Permission, User
 from django.contrib.messages import get_messages
+from django.db import OperationalError
 from django.test import Client
 from django.urls import reverse
+from rest_framework.renderers import JSONRenderer
+from rest_framework.views import APIView
 
-from mktg_integration.models import Connection, ConnectionState, OAuthToken, WaitReason
-from mktg_integration.oauth import pending
+from mktg_integration.models import AuditEntry, Connection, ConnectionState, OAuthToken, WaitReason
+from mktg_integration.oauth import install, pending
+from mktg_integration.oauth.views import BrowserView
 from mktg_integration.sandbox import credentials
 from mktg_integration.sandbox.server import Sandbox
 from tests.oauth.conftest import CALLBACK, INSTALL, PUBLIC_URL, START, Browser, asked, declare, set_account, set_kit
@@ -220,6 +225,61 @@ def test_the_service_is_down(browser: Browser, kit: Sandbox, operation: str) -> 
     assert_refused(browser.connect(), 502, "does not answer")
 
 
+@pytest.mark.parametrize(
+    "effect", [{"effect": "malformed_json"}, {"effect": "truncate"}, {"effect": "html", "status": 404}]
+)
+@pytest.mark.parametrize("operation", ["POST /oauth/token", "GET /v4/account"])
+def test_an_answer_that_nobody_understands(
+    browser: Browser, kit: Sandbox, operation: str, effect: dict[str, Any]
+) -> None:
+    kit.fail("kit", operation=operation, **effect)
+    page = browser.connect()
+    assert_refused(page, 502, "Nothing was changed")
+
+
+@responses.activate
+def test_a_token_answer_without_a_token(browser: Browser, kit: Sandbox) -> None:
+    responses.add_passthru(f"{kit.kit_url}/oauth/authorize")
+    responses.post(f"{kit.kit_url}/oauth/token", json={"token_type": "Bearer"})
+    assert_refused(browser.connect(), 502, "Nothing was changed")
+
+
+def test_a_database_that_fails_leaves_no_token_at_the_service(
+    browser: Browser, kit: Sandbox, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(*_: Any, **__: Any) -> None:
+        raise OperationalError("database is locked")
+
+    monkeypatch.setattr(install, "store", fail)
+
+    assert_refused(browser.connect(), 500, "Nothing was changed")
+
+    assert asked(kit, "POST /oauth/revoke") == 2
+    assert "OperationalError" in caplog.text
+
+
+def test_two_who_connect_the_same_account_at_the_same_moment(
+    browser: Browser, connected: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither finds the other's connection when it looks; the database decides."""
+    monkeypatch.setattr(install, "_found", lambda *_: None)
+
+    page = browser.connect()
+
+    assert page.headers["Location"] == change_page(connected)
+    assert Connection.objects.count() == OAuthToken.objects.count() == 1
+
+
+@pytest.mark.parametrize("accept", ["text/html", "image/png"])
+def test_a_site_whose_api_speaks_json_alone_still_shows_pages(
+    browser: Browser, settings: Any, monkeypatch: pytest.MonkeyPatch, accept: str
+) -> None:
+    monkeypatch.setattr(APIView, "renderer_classes", [JSONRenderer])
+    monkeypatch.setattr(BrowserView, "renderer_classes", [JSONRenderer], raising=False)
+    page = browser.client.get(CALLBACK, {"state": "x", "format": "xml"}, headers={"Accept": accept})
+    assert_refused(page, 400, "not valid any more")
+
+
 def test_the_app_is_refused(browser: Browser, kit: Sandbox, marketing: Any, settings: Any) -> None:
     app = settings.MKTG_INTEGRATION["OAUTH"]["kit"]
     marketing(OAUTH={"kit": {**app, "CLIENT_SECRET": "wrong"}})
@@ -255,6 +315,17 @@ def test_staff_without_the_permission(kit: Sandbox, db: None, permissions: list[
     client = staff(*permissions)
     assert_refused(client.get(INSTALL), 403, "may not connect")
     assert client.post(START, {}, content_type="application/json").status_code == 403
+
+
+def test_who_connected_what_is_written_down(browser: Browser) -> None:
+    browser.connect()
+    browser.connect()
+    entries = AuditEntry.objects.order_by("pk")
+    told = [(one.action, one.via, str(one.actor), one.connection_name, one.detail) for one in entries]
+    assert told == [
+        ("connected", "oauth", "root", "kit", {"created": True}),
+        ("connected", "oauth", "root", "kit", {"created": False}),
+    ]
 
 
 def test_who_may_only_change_connections_makes_no_new_one(kit: Sandbox, db: None) -> None:
