@@ -16,7 +16,7 @@ FLOORS = [
     {"conf", "sql", "profile", "http"},
     {"encryption", "background", "providers"},
     {"models"},
-    {"mirror", "rates", "tokens", "people", "status", "pruning", "checks", "audit"},
+    {"mirror", "rates", "tokens", "people", "status", "pruning", "checks", "audit", "running"},
     {"connections"},
     {"push", "pull", "inbound", "oauth"},
     {"broadcasts", "shortcuts", "tasks"},
