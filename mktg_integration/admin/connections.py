@@ -12,12 +12,12 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from mktg_integration import connections as binding
-from mktg_integration.admin import sending
 from mktg_integration.admin.base import NOTHING, ModelAdmin, moment
 from mktg_integration.admin.connecting import Connecting
 from mktg_integration.admin.connection_form import ConnectionForm, credential_fields
 from mktg_integration.exceptions import DecryptionError, MktgError
 from mktg_integration.models import Connection, ConnectionSource, ConnectionState, DeadRow, Lane, OutboxRow
+from mktg_integration.operations import deliveries
 from mktg_integration.providers.registry import get_provider
 
 # What staff may switch of a connection that settings declare.
@@ -145,7 +145,7 @@ class ConnectionAdmin(Connecting, ModelAdmin):
 
     @admin.action(description=_("Push now"), permissions=["push"])
     def push_now(self, request: HttpRequest, queryset: models.QuerySet[Connection]) -> None:
-        sending.push_now(set(queryset.values_list("pk", flat=True)))
+        deliveries.push_now(set(queryset.values_list("pk", flat=True)))
         self.message_user(request, gettext("What is due is being sent."), messages.SUCCESS)
 
     @admin.action(description=_("Confirm that this site is the one that writes"), permissions=["push"])

@@ -8,9 +8,10 @@ from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
-from mktg_integration.admin import sending
 from mktg_integration.admin.base import ByAddress, ReadOnlyAdmin
-from mktg_integration.models import DeadKind, DeadRow, OutboxRow
+from mktg_integration.audit import Actor
+from mktg_integration.models import DeadRow, OutboxRow
+from mktg_integration.operations import deliveries
 
 
 class _RowAdmin(ByAddress, ReadOnlyAdmin):
@@ -36,7 +37,7 @@ class OutboxRowAdmin(_RowAdmin):
 
     @admin.action(description=_("Push now"), permissions=["push"])
     def push_now(self, request: HttpRequest, queryset: models.QuerySet[OutboxRow]) -> None:
-        count = sending.push_rows_now(queryset)
+        count = deliveries.send_now(Actor(request.user, "admin"), queryset)
         text = ngettext("%d row is being sent.", "%d rows are being sent.", count) % count
         self.message_user(request, text, messages.SUCCESS)
 
@@ -60,11 +61,11 @@ class DeadRowAdmin(_RowAdmin):
 
     @admin.action(description=_("Replay"), permissions=["push"])
     def replay(self, request: HttpRequest, queryset: models.QuerySet[DeadRow]) -> None:
-        self._replayed(request, sending.replay_rows(queryset.exclude(state=DeadKind.HELD)))
+        self._replayed(request, deliveries.replay(Actor(request.user, "admin"), queryset))
 
     @admin.action(description=_("Confirm the unsubscribes and erasures that wait for it"), permissions=["push"])
     def confirm(self, request: HttpRequest, queryset: models.QuerySet[DeadRow]) -> None:
-        self._replayed(request, sending.replay_rows(queryset.filter(state=DeadKind.HELD)))
+        self._replayed(request, deliveries.confirm(Actor(request.user, "admin"), queryset))
 
     def _replayed(self, request: HttpRequest, count: int) -> None:
         text = ngettext("%d row is in the outbox again.", "%d rows are in the outbox again.", count) % count
