@@ -46,7 +46,7 @@ class Connection(models.Model):
     bound_url = models.CharField(
         _("bound to"), max_length=255, blank=True, help_text=_("The public address of the site that may write.")
     )
-    account_key = models.CharField(max_length=191, null=True, unique=True, editable=False)
+    account_key = models.CharField(max_length=191, null=True, unique=True, editable=False)  # noqa: DJ001 (unique)
     """``<provider>:<account id there>`` once it is known, so that one account is one connection."""
     account_label = models.CharField(_("account"), max_length=255, blank=True, editable=False)
     undeclared = models.BooleanField(default=False, editable=False)
