@@ -16,8 +16,10 @@ from typing import Any
 from django.db import models, transaction
 from django.utils import timezone
 
-from mktg_integration.exceptions import UnsupportedError
+from mktg_integration import preference_links
+from mktg_integration.exceptions import ProfileError, UnsupportedError
 from mktg_integration.mirror import optouts
+from mktg_integration.mirror.upsert import upsert
 from mktg_integration.models import (
     Connection,
     Contact,
@@ -44,6 +46,7 @@ __all__ = [
     "add_to_sequence",
     "create_tag",
     "forget",
+    "preference_url",
     "record_purchase",
     "remember_visitor",
     "remove_tag",
@@ -52,6 +55,7 @@ __all__ = [
     "sync_user",
     "track",
     "unsubscribe",
+    "unsubscribe_headers",
 ]
 
 logger = logging.getLogger("mktg_integration.shortcuts")
@@ -135,12 +139,40 @@ def unsubscribe(
 
 def add_tag(person: Someone, name: str, *, connection: str | None = None) -> None:
     """Give the person a tag beside those of the mapping (ConvertLoop: a segment)."""
-    _say_tag(person, name, True, _ids(connection, Verb.TAG))
+    with transaction.atomic():
+        say_tag([_subject(person)], name, wanted=True, connection=connection)
 
 
 def remove_tag(person: Someone, name: str, *, connection: str | None = None) -> None:
     """Take a tag from the person, whoever added it."""
-    _say_tag(person, name, False, _ids(connection, Verb.UNTAG))
+    with transaction.atomic():
+        say_tag([_subject(person)], name, wanted=False, connection=connection)
+
+
+def say_tag(subjects: Sequence[str], name: str, *, wanted: bool, connection: str | None = None) -> None:
+    """``add_tag`` or ``remove_tag`` of many people at once, by their subjects (``user:<pk>``, ``lead:<id>``).
+
+    A fixed number of statements however many there are; give at most a thousand. Raises ``ValueError`` for an empty
+    name, ``UnsupportedError`` for a connection that has no tags.
+    """
+    ids = _ids(connection, Verb.TAG if wanted else Verb.UNTAG)
+    name = name.strip()
+    if not name:
+        raise ValueError("a tag needs a name")
+    rows: dict[str, dict[str, Any]] = {
+        f"{scope}:{subject}": {"key": f"{scope}:{subject}", "subject": subject, "scope": scope}
+        for scope in _scopes(ids)
+        for subject in sorted(set(subjects))
+    }
+    with transaction.atomic():
+        upsert(ExplicitActs, list(rows.values()), keep=True)
+        for acts in ExplicitActs.objects.select_for_update().filter(pk__in=list(rows)).order_by("pk"):
+            # The last word counts, however the name is written: some services take both for one tag.
+            others = {other: said for other, said in acts.tags.items() if other.casefold() != name.casefold()}
+            rows[acts.pk]["tags"] = {**others, name: wanted}
+        upsert(ExplicitActs, list(rows.values()))
+        outbox.mark(subjects, connections=ids)
+        wake.wake_on_commit()
 
 
 def track(
@@ -297,6 +329,25 @@ def forget(person: Someone) -> None:
         wake.wake_on_commit(urgent=True)
 
 
+def preference_url(person: Someone) -> str:
+    """The person's own link to what they are mailed, for the end of a mail: it needs no login and holds no address.
+
+    An address without an account becomes a lead. Whoever holds the link may read and change what the person is mailed,
+    for ``PREFERENCE_LINK_DAYS`` and as long as the address stays the person's; unsubscribe, always.
+    Raises ``ConfigurationError`` without ``PUBLIC_URL``, ``ProfileError`` for a person without an address.
+    """
+    address = address_of(person)
+    if not address:
+        raise ProfileError("email is empty: who has no address has no preferences")
+    return preference_links.url(_subject(person), address)
+
+
+def unsubscribe_headers(person: Someone) -> dict[str, str]:
+    """``List-Unsubscribe`` and ``List-Unsubscribe-Post`` (RFC 8058) for a mail to this person. Raises as
+    ``preference_url``."""
+    return preference_links.headers(preference_url(person))
+
+
 # Who, where, what
 
 
@@ -395,21 +446,3 @@ def _say_consent(subject: str, said: Consent, ids: list[int] | None, *, form: st
                 "form": form,
             },
         )
-
-
-def _say_tag(person: Someone, name: str, wanted: bool, ids: list[int] | None) -> None:
-    name = name.strip()
-    if not name:
-        raise ValueError("a tag needs a name")
-    with transaction.atomic():
-        subject = _subject(person)
-        for scope in _scopes(ids):
-            acts, _ = ExplicitActs.objects.select_for_update().get_or_create(
-                key=f"{scope}:{subject}", defaults={"subject": subject, "scope": scope}
-            )
-            # The last word counts, however the name is written: some services take both for one tag.
-            others = {other: said for other, said in acts.tags.items() if other.casefold() != name.casefold()}
-            acts.tags = {**others, name: wanted}
-            acts.save(update_fields=["tags"])
-        outbox.mark([subject], connections=ids)
-        wake.wake_on_commit()

@@ -48,6 +48,10 @@ class Batch:
     verdicts: dict[str, Verdict] = field(default_factory=dict)
     states: dict[str, SyncState] = field(default_factory=dict)
     contacts: dict[str, Contact] = field(default_factory=dict)
+    profiles: dict[str, Profile | None] = field(default_factory=dict)
+    """What the mapping said of everybody who exists; None: not there, or it failed (see ``verdicts``)."""
+    acts: dict[str, list[ExplicitActs]] = field(default_factory=dict)
+    optouts: dict[str, OptOut] = field(default_factory=dict)
     implicit_leavers: set[str] = field(default_factory=set)
     """Who would be unsubscribed or erased without having asked for it: what the mass guard counts."""
 
@@ -116,6 +120,7 @@ class _Loader:
                 self._sync(subject, profile, contacts.get(subject))
         read_adopted_tags(self.batch)
         self._leave_out_dropped()
+        self.batch.profiles, self.batch.acts, self.batch.optouts = profiles, self.acts, self.opted_out
         people = {**self.batch.people, **with_held(self.connection, self.batch.people)}
         self.batch.people = {subject: people[subject] for subject in self.claimed if subject in people}
         return self.batch
