@@ -14,14 +14,14 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.contrib.auth import get_user_model
-from django.db import router, transaction
+from django.db import InterfaceError, OperationalError, router, transaction
 from django.db.models import Exists, Min, OuterRef
 from django.db.models.functions import Lower
 from django.utils import timezone
 
 from mktg_integration.conf import settings
 from mktg_integration.connections import open_client
-from mktg_integration.exceptions import MalformedAnswerError, MktgError, ServiceError, UnsupportedError
+from mktg_integration.exceptions import Action, MalformedAnswerError, MktgError, ServiceError, UnsupportedError
 from mktg_integration.inbound.addresses import address_of
 from mktg_integration.inbound.reading import Lesson, Told, body_of, by_time, fact, learn, read_rows
 from mktg_integration.mirror import links, reader, writer
@@ -54,6 +54,8 @@ OWN_PUSH_TRIES = 40
 """So often an opt-out waits for a push of ours to the same person to end: two minutes, longer than any lease."""
 TAG_LAG = (30.0, 120.0, 600.0)
 """Seconds between the looks at a contact's tags until they show what was told: lists lag behind."""
+_OF_ONE = (Action.REJECT, Action.FAIL)
+"""What a service answers of what was asked for, and not of the account or of itself."""
 
 
 @dataclass
@@ -99,12 +101,41 @@ def apply_inbox(
             rows = list(_due(connection).order_by("received_at", "key")[:BATCH])
             if not rows:
                 break
-            _Batch(connection, rows, done, ends_at, on_opt_out, on_callback).apply()
+            _apply_rows(connection, rows, done, ends_at, on_opt_out, on_callback)
     finally:
         lease.release()
     if done.next_in is None:
         done.next_in = _next_in(connection)
     return done
+
+
+def _apply_rows(
+    connection: Connection,
+    rows: Sequence[InboxRow],
+    done: Applied,
+    ends_at: float,
+    on_opt_out: OnOptOut,
+    on_callback: OnCallback | None,
+) -> None:
+    """Apply these; what one of them breaks (a value that no column can hold) it breaks alone.
+
+    Raises ``DatabaseError`` where the database itself fails.
+    """
+    try:
+        _Batch(connection, rows, done, ends_at, on_opt_out, on_callback).apply()
+    except (OperationalError, InterfaceError):
+        raise
+    except Exception as error:  # noqa: BLE001 (whatever a body of somebody else's making leads to)
+        if len(rows) > 1:
+            half = len(rows) // 2
+            for part in (rows[:half], rows[half:]):
+                _apply_rows(connection, part, done, ends_at, on_opt_out, on_callback)
+            return
+        # The kind alone: the words of such an error may be the delivery's own.
+        why = f"it cannot be applied: {type(error).__name__}"
+        logger.error("%s: a delivery: %s", connection.name, why)  # noqa: TRY400
+        InboxRow.objects.filter(pk=rows[0].key).update(state=InboxState.UNREADABLE, detail=why)
+        done.unreadable += 1
 
 
 def _due(connection: Connection) -> Any:
@@ -316,12 +347,19 @@ class _Batch:
                 return
             try:
                 self._read(need, lesson, webhooks, client)
-            except UnsupportedError as error:
-                self.unreadable.update(dict.fromkeys(lesson.needed_by.get(need, ()), str(error)))
+            except (UnsupportedError, MalformedAnswerError) as error:
+                self._give_up(lesson, need, error)
             except MktgError as error:
+                if isinstance(error, ServiceError) and error.action in _OF_ONE:
+                    self._give_up(lesson, need, error)
+                    continue
                 self._put_off(lesson, needs[position:], error)
                 return
             self.done.read += 1
+
+    def _give_up(self, lesson: Lesson, need: str, error: MktgError) -> None:
+        """What this one tells of cannot be read, which says nothing of the others."""
+        self.unreadable.update(dict.fromkeys(lesson.needed_by.get(need, ()), str(error)))
 
     def _read(self, need: str, lesson: Lesson, webhooks: Webhooks[Any], client: Any) -> None:
         kind, _, remote_id = need.partition(":")

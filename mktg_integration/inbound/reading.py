@@ -69,11 +69,16 @@ def body_of(row: InboxRow) -> object:
     """The parsed JSON that came. Raises ``MalformedAnswerError``."""
     raw = str(row.body.get("raw", ""))
     try:
-        return json.loads(raw.encode("utf-8", "surrogateescape"))
+        return json.loads(raw.encode("utf-8", "surrogateescape"), parse_constant=_no_constant)
     except ValueError:
         raise MalformedAnswerError("the body is no JSON") from None
     except RecursionError:
         raise MalformedAnswerError("the body is nested too deeply") from None
+
+
+def _no_constant(name: str) -> object:
+    """``NaN`` and ``Infinity`` are Python's and no JSON; a database would refuse them later."""
+    raise ValueError(name)
 
 
 def _notices(row: InboxRow, webhooks: Webhooks[object]) -> list[Notice]:

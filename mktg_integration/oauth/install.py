@@ -95,8 +95,7 @@ def finish(request: HttpRequest, provider: str, query: Mapping[str, str]) -> Ins
     try:
         identity = _identity(driver, renewed, pair)
         found = _found(driver, renewed, identity)
-        if found is None and not may_add(request.user):
-            raise InstallError("forbidden")
+        _check_may_make(request.user, found)
         connection, created = _kept(driver, endpoints, found, identity, pair)
     except Exception:
         # Nothing half-made stays: not at the service either.
@@ -142,6 +141,11 @@ def _flow(session: SessionBase, query: Mapping[str, str], provider: str, user: A
     if not may_connect(user):
         raise InstallError("forbidden")
     return flow
+
+
+def _check_may_make(user: Any, found: Connection | None) -> None:
+    if found is None and not may_add(user):
+        raise InstallError("forbidden")
 
 
 def _exchanged(app: OAuthClient, code: str, flow: pending.Pending) -> TokenPair:

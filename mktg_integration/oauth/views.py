@@ -24,7 +24,6 @@ from mktg_integration.oauth.install import Installed, InstallError, finish, star
 from mktg_integration.oauth.pages import PAGES
 from mktg_integration.oauth.permissions import MayConnect
 
-
 logger = logging.getLogger("mktg_integration.oauth")
 
 

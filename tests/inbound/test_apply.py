@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from django.contrib.auth import get_user_model
+from django.db import OperationalError
 from django.test import TestCase
 from django.utils import timezone
 
@@ -405,6 +406,7 @@ NOT_UNDERSTOOD = [
     b'{"subscriber": null}',
     b'{"subscriber": {"id": 1}}',
     b'{"subscriber": {"id": 1, "email_address": "a@b.c", "state": "sleeping"}}',
+    json.dumps({"subscriber": subscriber(5, "cancelled", fields={"a": float("nan")})}).encode(),
 ]
 
 
@@ -435,6 +437,64 @@ def test_what_is_not_understood_is_kept_and_harms_nobody_else(mailbox: Mailbox, 
 def test_signed_and_not_understood(mailbox: Mailbox, body: bytes) -> None:
     mailbox.tell_signed(body)
     assert mailbox.apply().unreadable == 1
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("signed", [False, True])
+@pytest.mark.parametrize("created_at", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00"])
+def test_a_value_that_no_column_holds_harms_nobody_else(
+    mailbox: Mailbox, kit: Sandbox, created_at: str, signed: bool
+) -> None:
+    told = {"subscriber": subscriber(5, "cancelled", created_at=created_at)}
+    if signed:
+        mailbox.tell_signed(batch(("subscriber.unsubscribed", told, NOW)))
+    else:
+        mailbox.tell(UNSUBSCRIBE, told)
+    mailbox.tell(ACTIVATE, {"subscriber": someone_at(kit)})
+
+    done = mailbox.apply()
+
+    assert (done.unreadable, done.applied) == (1, 1)
+    assert Contact.objects.get().email == "ada@example.com"
+    [kept] = mailbox.rows("unreadable")
+    assert kept.detail.startswith("it cannot be applied: ")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_nul_in_a_name_stops_no_inbox(mailbox: Mailbox, kit: Sandbox) -> None:
+    """PostgreSQL holds none; the others do."""
+    mailbox.tell_signed(batch(("subscriber.created", {"subscriber": subscriber(5, first_name="A\0")}, NOW)))
+    mailbox.tell(ACTIVATE, {"subscriber": someone_at(kit)})
+    done = mailbox.apply()
+    assert done.unreadable + done.applied == 2
+    assert Contact.objects.filter(email="ada@example.com").exists()
+
+
+def test_a_database_that_is_down_condemns_no_delivery(mailbox: Mailbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    mailbox.tell(ACTIVATE, {"subscriber": subscriber()})
+
+    def fail(*_: Any, **__: Any) -> None:
+        raise OperationalError("the server closed the connection")
+
+    monkeypatch.setattr(applying, "read_rows", fail)
+    with pytest.raises(OperationalError):
+        mailbox.apply()
+    assert len(mailbox.rows("pending")) == 1
+
+
+@pytest.mark.parametrize("fault", [{"effect": "status", "status": 422}, {"effect": "html", "status": 418}])
+def test_a_contact_that_cannot_be_read_holds_up_nobody_else(
+    mailbox: Mailbox, kit: Sandbox, fault: dict[str, Any]
+) -> None:
+    bad, good = someone_at(kit, "bad"), someone_at(kit, "good")
+    kit.fail("kit", path=f"^/v4/subscribers/{bad['id']}$", **fault)
+    mailbox.tell(ACTIVATE, {"subscriber": bad})
+    mailbox.tell(ACTIVATE, {"subscriber": good})
+
+    done = mailbox.apply()
+
+    assert (done.unreadable, done.applied) == (1, 1)
+    assert Contact.objects.get().email == "good@example.com"
 
 
 def test_an_event_that_is_not_known_here(mailbox: Mailbox) -> None:
