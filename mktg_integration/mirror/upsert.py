@@ -16,7 +16,7 @@ from datetime import datetime
 from functools import lru_cache, partial
 from typing import Any
 
-from django.db import connections, models, router
+from django.db import connections, models, router, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from mktg_integration import sql
@@ -103,6 +103,63 @@ def prepare(
         if connections[using].vendor == "postgresql":
             page = [{f"c{n}": value for n, value in enumerate(row)} for row in page]
         yield Statement(using, text, [*defaults, _dump(page)], len(page))
+
+
+def amend(model: _Model, columns: Sequence[str], values: Mapping[str, Sequence[Any]], *, unset: str = "") -> int:
+    """Give ``columns`` these values, by primary key, in rows that are there. How many were changed.
+
+    One statement for every ``PAGE`` rows, which SQLite runs row by row in one short transaction: its lock is held for
+    the writing alone. ``unset``: only rows in which this column is NULL. Raises ``DatabaseError``.
+    """
+    using = router.db_for_write(model)
+    connection, given = connections[using], sorted(values.items())
+    pk, fields = _pk(model), [model._meta.get_field(column) for column in columns]
+    text = _amendment(connection, model, fields, unset)
+    changed = 0
+    for start in range(0, len(given), PAGE):
+        page = given[start : start + PAGE]
+        if connection.vendor == "sqlite":
+            rows = [(*map(partial(_stored, connection), fields, row), key) for key, row in page]
+            changed += sql.retrying(partial(_run_many, using, text, rows), using=using)
+        else:
+            convert = [_converter(connection, field) for field in (pk, *fields)]
+            made = [[convert[n](value) for n, value in enumerate((key, *row))] for key, row in page]
+            named = [{f"c{n}": value for n, value in enumerate(row)} for row in made]
+            encoded = _encode(named if connection.vendor == "postgresql" else made)
+            changed += Statement(using, text, [encoded], len(page)).run()
+    return changed
+
+
+def _amendment(connection: BaseDatabaseWrapper, model: _Model, fields: Sequence[Any], unset: str) -> str:
+    vendor, quote = sql.vendor(connection), connection.ops.quote_name
+    table, pk = quote(model._meta.db_table), _pk(model)
+    key, *new = ["%s"] * (len(fields) + 1)
+    source = ""
+    if vendor != "sqlite":
+        (key, *new), source = _SOURCES[vendor](connection, [pk, *fields])
+    left = f"{table}." if vendor == "mysql" else ""
+    sets = ", ".join(f"{left}{quote(field.column)} = {value}" for field, value in zip(fields, new, strict=True))
+    same = f"{table}.{quote(pk.column)} = {key}"
+    if unset:
+        same += f" AND {table}.{quote(_column(model, unset))} IS NULL"
+    if vendor == "mysql":
+        return f"UPDATE {table} JOIN {source} ON {same} SET {sets}"
+    return f"UPDATE {table} SET {sets}{f' FROM {source}' if source else ''} WHERE {same}"
+
+
+def _column(model: _Model, name: str) -> str:
+    field: Any = model._meta.get_field(name)
+    return str(field.column)
+
+
+def _stored(connection: BaseDatabaseWrapper, field: Any, value: Any) -> Any:
+    return field.get_db_prep_save(value, connection)
+
+
+def _run_many(using: str, text: str, rows: Sequence[Sequence[Any]]) -> int:
+    with transaction.atomic(using=using), connections[using].cursor() as cursor:
+        cursor.executemany(text, rows)
+        return int(cursor.rowcount)
 
 
 # The statement
