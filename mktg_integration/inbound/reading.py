@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import UTC, datetime
 
 from mktg_integration.exceptions import MalformedAnswerError, UnsupportedError
 from mktg_integration.inbound.addresses import SIGNED
@@ -86,7 +86,20 @@ def _notices(row: InboxRow, webhooks: Webhooks[object]) -> list[Notice]:
     if row.kind == InboxKind.CALLBACK:
         return webhooks.read_callback(body)
     event = SIGNED if row.kind == InboxKind.SIGNED else row.event
-    return webhooks.read(event, row.parameter, body, signed=row.kind == InboxKind.SIGNED)
+    notices = webhooks.read(event, row.parameter, body, signed=row.kind == InboxKind.SIGNED)
+    for notice in notices:
+        _check_times(notice)
+    return notices
+
+
+def _check_times(notice: Notice) -> None:
+    """PostgreSQL stores a time that Python's calendar does not reach, and no query can read it from then on."""
+    try:
+        for moment in (notice.at, notice.record.created_at if notice.record is not None else None):
+            if moment is not None:
+                moment.astimezone(UTC)
+    except OverflowError:
+        raise MalformedAnswerError("a time is out of range") from None
 
 
 def learn(told: Iterable[Told]) -> Lesson:

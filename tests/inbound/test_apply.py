@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from django.contrib.auth import get_user_model
-from django.db import OperationalError
+from django.db import DataError, OperationalError
 from django.test import TestCase
 from django.utils import timezone
 
@@ -442,7 +442,7 @@ def test_signed_and_not_understood(mailbox: Mailbox, body: bytes) -> None:
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("signed", [False, True])
 @pytest.mark.parametrize("created_at", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00"])
-def test_a_value_that_no_column_holds_harms_nobody_else(
+def test_a_time_that_no_calendar_reaches_harms_nobody_else(
     mailbox: Mailbox, kit: Sandbox, created_at: str, signed: bool
 ) -> None:
     told = {"subscriber": subscriber(5, "cancelled", created_at=created_at)}
@@ -457,7 +457,34 @@ def test_a_value_that_no_column_holds_harms_nobody_else(
     assert (done.unreadable, done.applied) == (1, 1)
     assert Contact.objects.get().email == "ada@example.com"
     [kept] = mailbox.rows("unreadable")
-    assert kept.detail.startswith("it cannot be applied: ")
+    assert kept.detail == "a time is out of range"
+
+
+@pytest.mark.parametrize("signed", [False, True])
+def test_whatever_breaks_the_applying_breaks_one_delivery(
+    mailbox: Mailbox, kit: Sandbox, monkeypatch: pytest.MonkeyPatch, signed: bool
+) -> None:
+    original = writer.write
+
+    def write(connection: Any, records: Any, **more: Any) -> Any:
+        if any(getattr(record, "first_name", "") == "Name5" for record in records):
+            raise DataError("value of ann@example.com is too long")
+        return original(connection, records, **more)
+
+    monkeypatch.setattr(writer, "write", write)
+    told = {"subscriber": subscriber(5, "cancelled")}
+    if signed:
+        mailbox.tell_signed(batch(("subscriber.unsubscribed", told, NOW)))
+    else:
+        mailbox.tell(UNSUBSCRIBE, told)
+    for name in ("ada", "bob", "cid"):
+        mailbox.tell(ACTIVATE, {"subscriber": someone_at(kit, name)})
+
+    done = mailbox.apply()
+
+    assert (done.unreadable, done.applied) == (1, 3)
+    assert Contact.objects.count() == 3
+    assert mailbox.rows("unreadable")[0].detail == "it cannot be applied: DataError"
 
 
 @pytest.mark.django_db(transaction=True)
