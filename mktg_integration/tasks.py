@@ -11,9 +11,11 @@ from django.utils import timezone
 from mktg_integration import background
 from mktg_integration.conf import settings
 from mktg_integration.exceptions import MktgError
+from mktg_integration.heartbeat import beat
 from mktg_integration.inbound import registration
 from mktg_integration.inbound.addresses import callback_url
 from mktg_integration.inbound.apply import apply_inbox as inbound_apply
+from mktg_integration.measuring import measure as measure_figures
 from mktg_integration.models import Connection, InboxRow, InboxState, Lane, OutboxRow, Run
 from mktg_integration.oauth.disconnect import disconnect as oauth_disconnect
 from mktg_integration.oauth.idle import refresh_idle
@@ -43,6 +45,7 @@ def drain(connection_id: int) -> None:
 
 def drain_all() -> None:
     """Queue a drain for each connection that has something due and does not wait; run each minute by the schedule."""
+    beat()
     now = timezone.now()
     due = OutboxRow.objects.filter(connection=OuterRef("pk"), due_at__lte=now)
     ready = (
@@ -158,6 +161,19 @@ def _stop_elsewhere(connection: Connection, subjects: Sequence[str]) -> None:
     if others:
         outbox.mark(subjects, lane=Lane.URGENT, connections=list(others))
         wake.wake_on_commit(urgent=True)
+
+
+def measure(connection_id: int) -> None:
+    """Write down one connection's figures of the day."""
+    connection = Connection.objects.filter(pk=connection_id).first()
+    if connection is not None:
+        measure_figures(connection)
+
+
+def measure_all() -> None:
+    """Queue a measuring for each connection; run each hour by the schedule."""
+    for connection_id in Connection.objects.order_by("pk").values_list("pk", flat=True):
+        background.enqueue("mktg_integration.tasks.measure", connection_id)
 
 
 def housekeeping() -> None:

@@ -16,7 +16,7 @@ FLOORS = [
     {"conf", "sql", "profile", "http"},
     {"encryption", "background", "providers"},
     {"models"},
-    {"mirror", "rates", "tokens", "people", "status", "pruning", "checks", "audit", "running"},
+    {"mirror", "rates", "tokens", "people", "status", "pruning", "checks", "audit", "heartbeat", "measuring", "running"},
     {"connections"},
     {"push", "pull", "inbound", "oauth"},
     {"broadcasts", "shortcuts", "tasks"},
@@ -30,7 +30,7 @@ ENGINES = {"push", "pull", "inbound", "oauth"}
 NEIGHBOURS = {
     ("admin", "urls"), ("api", "urls"), ("conf", "exceptions"), ("connections", "rates"), ("http", "exceptions"),
     ("background", "conf"), ("urls", "api"), ("shortcuts", "tasks"), ("checks", "status"), ("urls", "admin"),
-    ("mirror", "people"), ("apps", "management"), ("templatetags", "middleware"),
+    ("mirror", "people"), ("measuring", "people"), ("apps", "management"), ("templatetags", "middleware"),
 }  # fmt: skip
 
 
