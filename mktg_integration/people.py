@@ -7,6 +7,7 @@ from typing import Any
 from django.contrib.auth import get_user_model
 from django.db import models
 
+from mktg_integration.conf import NAME, settings
 from mktg_integration.models import Lead
 from mktg_integration.profile import clean_email, normal_email
 
@@ -32,6 +33,14 @@ def address_of(person: models.Model | str) -> str:
         return person.email
     # Asked of the person, not of its type: request.user is a proxy of another type.
     return str(getattr(person, person.get_email_field_name(), "") or "").strip()  # type: ignore[attr-defined]
+
+
+def address_is_verified(user: models.Model) -> bool:
+    """Whether this user has shown that the address is theirs, by the site's own word (``EMAIL_VERIFIED``); False where
+    the site has no such function."""
+    if not settings.EMAIL_VERIFIED:
+        return False
+    return bool(settings.import_path(settings.EMAIL_VERIFIED, f'{NAME}["EMAIL_VERIFIED"]')(user))
 
 
 def lead_for(email: str, **profile: Any) -> Lead:

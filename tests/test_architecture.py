@@ -18,10 +18,10 @@ FLOORS = [
     {"models"},
     {"mirror", "rates", "tokens", "people", "status", "pruning", "checks", "audit", "heartbeat", "measuring", "running"},
     {"connections"},
-    {"push", "pull", "inbound", "oauth"},
+    {"push", "pull", "inbound", "oauth", "preference_links"},
     {"broadcasts", "shortcuts", "tasks"},
     {"insight"},
-    {"operations"},
+    {"operations", "preferences"},
     {"admin", "api", "management", "urls", "middleware", "templatetags", "apps", "testing"},
 ]
 FLOOR_OF = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}

@@ -47,7 +47,9 @@ def record_optouts(connection: Connection, records: Iterable[ContactRecord], *, 
     """
     scope = EVERYWHERE if settings.UNSUBSCRIBE_SCOPE == "everywhere" else str(connection.pk)
     told = {
-        record.email: _KINDS[record.status] for record in records if record.status in _KINDS and record.email.strip()
+        address_hash(record.email): _KINDS[record.status]
+        for record in records
+        if record.status in _KINDS and record.email.strip()
     }
     if told:
         _opt_out(told, scope, connection.name, as_of)
@@ -55,7 +57,12 @@ def record_optouts(connection: Connection, records: Iterable[ContactRecord], *, 
 
 def opt_out(address: str, *, kind: OptOutKind, source: str = SITE, scope: int | None = None) -> None:
     """The site says that this address is not to be mailed: by one connection (its id), or by any (None)."""
-    _opt_out({address: kind}, EVERYWHERE if scope is None else str(scope), source, timezone.now())
+    opt_out_hash(address_hash(address), kind=kind, source=source, scope=scope)
+
+
+def opt_out_hash(hashed: str, *, kind: OptOutKind, source: str = SITE, scope: int | None = None) -> None:
+    """The same of an address that is known by its keyed hash alone."""
+    _opt_out({hashed: kind}, EVERYWHERE if scope is None else str(scope), source, timezone.now())
 
 
 def lift(address: str, *, scope: int | None = None) -> None:
@@ -93,9 +100,8 @@ def _alias() -> str:
     return router.db_for_write(OptOut)
 
 
-def _opt_out(told: Mapping[str, OptOutKind], scope: str, source: str, at: datetime) -> None:
+def _opt_out(kinds: Mapping[str, OptOutKind], scope: str, source: str, at: datetime) -> None:
     """Of several reasons the first is kept, except that a forgotten address stays forgotten."""
-    kinds = {address_hash(address): kind for address, kind in told.items()}
     told_of = {"scope": scope, "source": source, "at": at}
     rows = [
         {"key": f"{scope}:{hashed}", "address_hash": hashed, "kind": kind, **told_of} for hashed, kind in kinds.items()

@@ -423,6 +423,8 @@ class Provider(ABC, Generic[C, O]):
     """The most people that one call can carry; the drain waits a moment to fill it."""
     introduces: ClassVar[bool] = False
     """Whether contacts and tags can be listed, so that they are read before the first write."""
+    reactivates: ClassVar[bool] = True
+    """Whether an explicit ``subscribe()`` alone brings back who opted out at the service."""
     oauth: ClassVar[OAuthEndpoints | None] = None
     """How an account is connected by OAuth, None where the service has no such way."""
     webhooks: ClassVar[Webhooks[Any] | None] = None

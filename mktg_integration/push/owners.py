@@ -11,6 +11,7 @@ from django.db.models.functions import Lower
 
 from mktg_integration.conf import settings
 from mktg_integration.models import Connection, Contact, ExplicitActs, Lead, SyncState
+from mktg_integration.people import address_is_verified
 from mktg_integration.profile import normal_email
 from mktg_integration.push import outbox
 
@@ -97,10 +98,9 @@ def _verified(subjects: Sequence[str]) -> Any:
     """The user among these who has shown that the address is theirs, by the site's own word."""
     if not settings.EMAIL_VERIFIED:
         return None
-    is_verified = settings.import_path(settings.EMAIL_VERIFIED, 'MKTG_INTEGRATION["EMAIL_VERIFIED"]')
     parsed = [outbox.parse_subject(subject) for subject in subjects]
     users = get_user_model()._default_manager.filter(pk__in=[pk for kind, pk in parsed if kind == "user"])
-    return next((user for user in users.order_by("pk") if is_verified(user)), None)
+    return next((user for user in users.order_by("pk") if address_is_verified(user)), None)
 
 
 def _user_pk(subject: str) -> Any:

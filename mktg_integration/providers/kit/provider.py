@@ -66,6 +66,7 @@ class KitProvider(Provider[KitClient, KitOptions]):
     )
     people_per_call: ClassVar[int] = MAX_SYNCHRONOUS
     introduces: ClassVar[bool] = True
+    reactivates: ClassVar[bool] = False
     oauth: ClassVar[OAuthEndpoints | None] = OAuthEndpoints(
         authorize_url=DEFAULT_AUTHORIZE_URL,
         revoke_path="/oauth/revoke",
