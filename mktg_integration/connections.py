@@ -11,7 +11,7 @@ from django.db import IntegrityError, router, transaction
 from django.http import HttpRequest
 
 from mktg_integration.conf import NAME, settings
-from mktg_integration.exceptions import Action, ConfigurationError, MalformedAnswerError, ServiceError
+from mktg_integration.exceptions import Action, ConfigurationError, MalformedAnswerError, ServiceError, UnsupportedError
 from mktg_integration.models import Connection, ConnectionSource, ConnectionState, WaitReason
 from mktg_integration.models.connections import ENGINE_KEYS, site_address
 from mktg_integration.providers.base import Account, Identity, Provider
@@ -155,13 +155,18 @@ def checked_account(name: str, driver: Provider[Any, Any], credentials: Mapping[
 
 
 def try_out(driver: Provider[Any, Any], account: Account) -> Identity | None:
-    """Whether the service accepts these credentials, by one call that changes nothing; which account they open.
+    """Whether the service accepts these credentials, by calls that change nothing; which account they open.
 
-    None where the service documents no such call. Raises ``ConfigurationError`` that says what it answered.
+    None where the service does not tell which account it is. Whoever has no such call at all (``Provider.verify``) is
+    taken at their word. Raises ``ConfigurationError`` that says what it answered.
     """
     client = driver.client(account, limiter=limiter_for(account, driver))
     try:
-        return driver.identify(client)
+        identity = driver.identify(client)
+        if identity is None:
+            with suppress(UnsupportedError):
+                driver.verify(client, driver.options(account))
+        return identity
     except ServiceError as error:
         if error.action in (Action.RECONNECT, Action.FORBIDDEN):
             raise ConfigurationError(f"{driver.label} refuses these credentials: {error}") from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -59,6 +60,48 @@ def test_in_the_admin(browser: Browser, kit: Sandbox) -> None:
     assert connection.account_label in page.text
     assert "Connect again" in page.text
     assert asked(kit, "GET /v4/account") == 1, "pages call no service"
+
+
+def of(provider: str, sandbox: Sandbox, **keys: str) -> dict[str, Any]:
+    """A connection to Conversion or ConvertLoop, as the API is given it."""
+    address = {"conversion": sandbox.conversion_url, "convertloop": sandbox.convertloop_url}[provider]
+    return body(sandbox, name=provider, provider=provider, credentials=keys, options={"BASE_URL": address})
+
+
+GOOD = {
+    "conversion": {"API_KEY": credentials.CONVERSION_API_KEY},
+    "convertloop": {"APP_ID": credentials.CONVERTLOOP_APP_ID, "API_KEY": credentials.CONVERTLOOP_API_KEY},
+}
+
+
+@pytest.mark.parametrize("provider", GOOD)
+def test_where_no_account_is_told_the_key_is_tried_all_the_same(browser: Browser, kit: Sandbox, provider: str) -> None:
+    before = kit.dump()[provider]
+    wrong = {**GOOD[provider], "API_KEY": "wrong"}
+
+    refused = post(browser.client, of(provider, kit, **wrong))
+    assert refused.status_code == 400
+    assert "refuses these credentials" in refused.text
+    assert not Connection.objects.exists()
+
+    assert post(browser.client, of(provider, kit, **GOOD[provider])).status_code == 201
+    assert Connection.objects.get().account_key is None
+    assert kit.dump()[provider] == before, "nobody was made by it"
+
+
+@pytest.mark.parametrize("provider", GOOD)
+def test_the_admin_tries_them_too(browser: Browser, kit: Sandbox, provider: str) -> None:
+    given = of(provider, kit)
+    fields = {f"credential-{provider}-{name}": "wrong" for name in GOOD[provider]}
+    form = {"name": provider, "provider": provider, "stored_options": json.dumps(given["options"]), **fields}
+    assert "refuses these credentials" in browser.client.post(ADD, form).text
+    assert not Connection.objects.exists()
+
+
+def test_conversions_key_without_the_right_to_v1_is_taken(browser: Browser, kit: Sandbox) -> None:
+    """v2 is what is sent by; the doctor says what cannot be done."""
+    kit.fail("conversion", path="^/v1/", effect="status", status=403)
+    assert post(browser.client, of("conversion", kit, **GOOD["conversion"])).status_code == 201
 
 
 def test_a_wrong_key_is_not_saved(browser: Browser, kit: Sandbox) -> None:
