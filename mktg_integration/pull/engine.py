@@ -198,7 +198,7 @@ class _Pull:
         confirmed = self.asked["confirm_deletions"]
         reading = open_reading(stream, full=self.asked["full"] or confirmed or paces.due_in_full(stream))
         counts = self.progress.begin(stream.name, full=reading.full, pages=reading.pages)
-        linking = Linking(self.connection)
+        linking = Linking(self.connection, tools.breath)
         work = StreamPull(reading, tools, counts, linking, lambda: self.progress.moved(stream.name))
         try:
             if reading.checkpoint.phase == PullPhase.READING:

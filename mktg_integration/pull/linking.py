@@ -11,6 +11,7 @@ from django.db.models.functions import Lower
 from mktg_integration.mirror import links
 from mktg_integration.models import Connection
 from mktg_integration.profile import normal_email
+from mktg_integration.pull.breath import Breath
 from mktg_integration.records import ContactRecord
 
 MANY = 1000
@@ -20,8 +21,9 @@ MANY = 1000
 class Linking:
     """Collects addresses that came, and links their contacts at the end of the stream."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, breath: Breath) -> None:
         self._connection = connection
+        self._breath = breath
         self._emails: set[str] = set()
         self._many = False
 
@@ -37,7 +39,7 @@ class Linking:
     def link(self, *, everybody: bool) -> int:
         """How many contacts were linked. ``everybody``: also users whose address has changed since."""
         if self._many or everybody:
-            return links.link_all(self._connection)
+            return links.link_all(self._connection, around=self._breath)
         if not self._emails:
             return 0
         model = get_user_model()
@@ -49,4 +51,4 @@ class Linking:
         users = model._default_manager.annotate(mktg_email=Lower(column)).filter(
             Q(mktg_email__in=normal) | Q(**{f"{column}__in": self._emails})
         )
-        return links.link_users(users.order_by("pk"), connection=self._connection)
+        return links.link_users(users.order_by("pk"), connection=self._connection, around=self._breath)
