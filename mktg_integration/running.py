@@ -16,6 +16,7 @@ from django.utils import timezone
 
 from mktg_integration import sql
 from mktg_integration.conf import settings
+from mktg_integration.exceptions import MktgError, ServiceError
 from mktg_integration.models import Connection, Run, RunKind, RunStatus
 from mktg_integration.signals import run_finished
 
@@ -60,12 +61,10 @@ class RunWriter:
         """Whether the last write was so long ago that progress is worth another."""
         return time.monotonic() - self._written_at >= SECONDS
 
-    def moved(self, counts: Mapping[str, Any], *, total: int | None = None) -> None:
+    def moved(self, counts: Mapping[str, Any], **values: Any) -> None:
         """Write how far it is. Raises ``Cancelled`` and ``TakenOver``."""
-        values: dict[str, Any] = {"counts": dict(counts), "errors": self.run.errors}
-        if total is not None:
-            values["total"] = total
-        if self._write(self._mine().filter(status=RunStatus.RUNNING, cancel_requested=False), **values):
+        mine = self._mine().filter(status=RunStatus.RUNNING, cancel_requested=False)
+        if self._write(mine, counts=dict(counts), errors=self.run.errors, **values):
             return
         told = Run.objects.using(self._using).filter(pk=self.run.pk).values_list("cancel_requested", "status").first()
         self.run.counts = dict(counts)
@@ -78,6 +77,14 @@ class RunWriter:
         if len(self.run.errors) < ERRORS:
             kept = {"about": about, "code": code, "reason": reason[:500], "status": status, "request_id": request_id}
             self.run.errors = [*self.run.errors, kept]
+
+    def failed(self, about: str, error: MktgError) -> None:
+        """Keep the error, with what the service said where it was one's."""
+        if isinstance(error, ServiceError):
+            code = error.code or str(error.action)
+            self.error(about, code, str(error), status=error.status, request_id=error.request_id)
+        else:
+            self.error(about, type(error).__name__, str(error))
 
     def pause(self, status: RunStatus, detail: str, **values: Any) -> None:
         """The part has ended and the run goes on in another: RUNNING soon, WAITING when what it waits for has come."""
@@ -110,6 +117,16 @@ class RunWriter:
         return timezone.now() if last is None else last + timedelta(microseconds=1)
 
 
+def reopen(run: Run) -> bool:
+    """Have a run that ended, stalled or waits go on. False where it is another's by now."""
+    as_seen = Run.objects.filter(pk=run.pk, status=run.status, moved_at=run.moved_at)
+    again = {"status": RunStatus.RUNNING, "finished_at": None, "cancel_requested": False, "detail": ""}
+    if not as_seen.update(**again, moved_at=timezone.now()):
+        return False
+    run.refresh_from_db()
+    return True
+
+
 def is_stalled(run: Run, *, now: datetime | None = None) -> bool:
     """Whether a run that should be at work gave no sign of life for too long: its process died, or none began it."""
     if run.status != RunStatus.RUNNING:
@@ -124,7 +141,7 @@ def stalled_after() -> timedelta:
     return timedelta(seconds=1.5 * settings.LEASE_SECONDS)
 
 
-def at_work(connection: Connection, kind: RunKind) -> Run | None:
+def at_work(connection: Connection | int, kind: RunKind) -> Run | None:
     """The run of this kind that is at work on the connection, or about to begin."""
     running = Run.objects.filter(connection=connection, kind=kind, status=RunStatus.RUNNING).order_by("-started_at")
     return next((run for run in running[:20] if not is_stalled(run)), None)

@@ -16,14 +16,17 @@ from mktg_integration.inbound import registration
 from mktg_integration.inbound.addresses import callback_url
 from mktg_integration.inbound.apply import apply_inbox as inbound_apply
 from mktg_integration.measuring import measure as measure_figures
-from mktg_integration.models import Connection, InboxRow, InboxState, Lane, OutboxRow, Run
+from mktg_integration.models import Connection, InboxRow, InboxState, Lane, OutboxRow, Run, RunKind, RunStatus
 from mktg_integration.oauth.disconnect import disconnect as oauth_disconnect
 from mktg_integration.oauth.idle import refresh_idle
 from mktg_integration.pruning import prune
 from mktg_integration.pull import engine
+from mktg_integration.push import asked as asked_push
 from mktg_integration.push import outbox, wake
+from mktg_integration.push import reconcile as push_reconcile
 from mktg_integration.push.bulk import apply_callback
 from mktg_integration.push.drain import drain as push_drain
+from mktg_integration.running import OPEN, RunWriter, at_work
 
 if settings.TASK_ENGINE == "celery":
     # Celery's workers look for their tasks in this module.
@@ -33,6 +36,8 @@ logger = logging.getLogger("mktg_integration.tasks")
 
 SOON_SECONDS = 10.0
 """What is due later than this is left to the schedule, so that many wake-ups do not become many tasks that wait."""
+BUSY_SECONDS = 5.0
+"""Until a run looks again whether it may begin."""
 
 
 def drain(connection_id: int) -> None:
@@ -57,8 +62,26 @@ def drain_all() -> None:
         background.enqueue("mktg_integration.tasks.drain", connection_id)
 
 
+def push_run(run_id: int) -> None:
+    """Go on with a push that somebody asked for."""
+    next_in = asked_push.work(run_id, seconds=settings.DRAIN_SECONDS, callback_url=callback_url)
+    if next_in is not None:
+        background.enqueue("mktg_integration.tasks.push_run", run_id, delay=next_in)
+
+
+def reconcile_run(run_id: int) -> None:
+    """Go on with a reconcile that somebody asked for."""
+    if push_reconcile.work(run_id, seconds=settings.DRAIN_SECONDS):
+        background.enqueue("mktg_integration.tasks.reconcile_run", run_id)
+
+
 def pull(connection_id: int) -> None:
-    """Read what has changed over one connection, and in full what is due for it; goes on in further tasks."""
+    """Read what has changed over one connection, and in full what is due for it; goes on in further tasks.
+
+    One that is at work already, or was asked for and is about to begin, is left to go on.
+    """
+    if at_work(connection_id, RunKind.PULL) is not None:
+        return
     try:
         engine.pull(connection_id, seconds=engine.pull_seconds())
     except Connection.DoesNotExist:
@@ -66,10 +89,18 @@ def pull(connection_id: int) -> None:
 
 
 def pull_on(run_id: int) -> None:
-    """Go on with a pull that came to the end of its task, or was told to wait."""
-    run = Run.objects.filter(pk=run_id).first()
-    if run is not None:
-        engine.pull(run.connection_id, run_id=run_id, seconds=engine.pull_seconds())
+    """Go on with a pull that was asked for, came to the end of its task, or was told to wait."""
+    run = Run.objects.select_related("connection").filter(pk=run_id).first()
+    if run is None or run.status not in OPEN:
+        return
+    try:
+        report = engine.pull(run.connection_id, run_id=run_id, seconds=engine.pull_seconds())
+    except MktgError as error:
+        RunWriter(run).end(RunStatus.FAILED, str(error))
+        logger.error("%s is not pulled: %s", run.connection.name, error)  # noqa: TRY400 (the text says it all)
+        return
+    if report.status == "busy":
+        background.enqueue("mktg_integration.tasks.pull_on", run_id, delay=BUSY_SECONDS)
 
 
 def pull_all() -> None:

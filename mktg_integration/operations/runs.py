@@ -15,7 +15,7 @@ from mktg_integration.conf import settings
 from mktg_integration.exceptions import NotNowError
 from mktg_integration.models import AuditAction, Connection, Run, RunKind, RunStatus
 from mktg_integration.pull.streams import chosen, streams_of
-from mktg_integration.running import OPEN, RunWriter, at_work, close_cut_off, is_stalled
+from mktg_integration.running import OPEN, RunWriter, at_work, close_cut_off, is_stalled, reopen
 
 TASKS = {
     RunKind.PUSH: "mktg_integration.tasks.push_run",
@@ -131,10 +131,7 @@ def resume(actor: Actor, run: Run) -> Run:
         raise NotNowError(_at_work(other))
     if run.kind == RunKind.PUSH:
         _must_send(run.connection)
-    free = Run.objects.filter(pk=run.pk, status=run.status, moved_at=run.moved_at)
-    if not free.update(
-        status=RunStatus.RUNNING, finished_at=None, cancel_requested=False, detail="", moved_at=timezone.now()
-    ):
+    if not reopen(run):
         raise NotNowError(_at_work(run))
     audit.record(actor, AuditAction.RUN_RESUMED, connection=run.connection, run=run.pk, kind=run.kind)
     background.enqueue(TASKS[RunKind(run.kind)], run.pk)

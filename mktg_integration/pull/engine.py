@@ -16,7 +16,7 @@ from mktg_integration import background
 from mktg_integration.conf import settings
 from mktg_integration.exceptions import Action, MktgError, ServiceError
 from mktg_integration.http import Unlimited
-from mktg_integration.models import Connection, PullCheckpoint, PullPhase, Run, RunStatus
+from mktg_integration.models import Connection, PullCheckpoint, PullPhase, Run, RunKind, RunStatus
 from mktg_integration.pull import paces
 from mktg_integration.pull.fetch import Fetcher, Paused
 from mktg_integration.pull.lease import Lease, take_lease
@@ -27,6 +27,7 @@ from mktg_integration.pull.reading import open_reading
 from mktg_integration.pull.stream import ParentVanishedError, StreamPull, Tools
 from mktg_integration.pull.streams import Stream, chosen, streams_of
 from mktg_integration.pull.sweep import TooManyMissing
+from mktg_integration.running import Cancelled, RunWriter, TakenOver, reopen
 from mktg_integration.tokens import held_tokens
 
 logger = logging.getLogger("mktg_integration.pull")
@@ -84,6 +85,9 @@ def pull(
         run = _run(connection, run_id, resources, full=full, confirm_deletions=confirm_deletions, resume=resume)
         if run is None:
             return PullReport("nothing", detail="the last pull came to its end: there is nothing to resume")
+        run.connection = connection
+        if not RunWriter(run).begin():
+            return PullReport("nothing", run.pk, detail="the run has ended, or another task goes on with it")
         work = _Pull(connection, lease, run, streams, seconds=seconds, patient=patient, on_progress=on_progress)
         report = work.work()
     finally:
@@ -104,13 +108,13 @@ def _run(
 ) -> Run | None:
     if run_id is None and not resume:
         return new_run(connection, resources=sorted(resources), full=full, confirm_deletions=confirm_deletions)
+    if run_id is not None:
+        return Run.objects.filter(pk=run_id, connection=connection, kind=RunKind.PULL).first()
     run = last_unfinished(connection)
-    if run is None or (run_id is not None and run.pk != run_id):
+    if run is None or not reopen(run):
         return None
-    run.status, run.finished_at, run.detail = RunStatus.RUNNING, None, ""
     if confirm_deletions:
         run.counts["asked"]["confirm_deletions"] = True
-    run.save(update_fields=["status", "finished_at", "detail", "counts"])
     return run
 
 
@@ -138,10 +142,15 @@ class _Pull:
     def work(self) -> PullReport:
         try:
             status, detail, next_in = self._read_all()
+        except Cancelled:
+            status, detail, next_in = RunStatus.CANCELLED, "", None
+        except TakenOver:
+            return PullReport("nothing", self.progress.run.pk, detail="another task goes on with this run")
         except BaseException:
-            self.progress.end(RunStatus.FAILED, "was cut off by an error; the next pull goes on after its pages")
+            cut_off = "was cut off by an error; the next pull goes on after its pages"
+            self.progress.end(RunStatus.FAILED, cut_off, goes_on=False)
             raise
-        self.progress.end(status, detail)
+        self.progress.end(status, detail, goes_on=next_in is not None)
         told = {name: asdict(counts) for name, counts in self.progress.streams.items()}
         self._log(status, detail)
         return PullReport(status, self.progress.run.pk, told, detail, next_in)
@@ -162,6 +171,8 @@ class _Pull:
                 if not self.progress.is_done(stream.name) and not self._read(stream, tools):
                     break
         except Paused as pause:
+            if self.progress.is_cancelled:
+                raise Cancelled from None
             if not pause.detail and not self.lease.hold():
                 return RunStatus.FAILED, "it was held up for so long that another pull took its place", None
             if not pause.detail:
@@ -176,7 +187,8 @@ class _Pull:
         return RunStatus.DONE, "", None
 
     def _may_go_on(self) -> bool:
-        return (self.ends_at is None or time.monotonic() < self.ends_at) and self.lease.hold()
+        in_time = self.ends_at is None or time.monotonic() < self.ends_at
+        return in_time and self.progress.is_wanted() and self.lease.hold()
 
     def _wanted(self) -> list[Stream]:
         """The chosen streams, each after the parent that it needs and does not have yet."""
@@ -222,6 +234,7 @@ class _Pull:
     def _failed(self, stream: Stream, counts: Any, error: MktgError) -> None:
         counts.state, counts.detail = "failed", str(error)
         self.failures.append(f"{stream.name}: {error}")
+        self.progress.writer.failed(stream.name, error)
         logger.error("%s: %s: %s", self.connection.name, stream.name, error)
 
     def _log(self, status: RunStatus, detail: str) -> None:

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from django.utils import timezone
 
-from mktg_integration import sql
 from mktg_integration.mirror.writer import Written
 from mktg_integration.models import Connection, Run, RunKind, RunStatus
-from mktg_integration.signals import run_finished
-
-SECONDS = 1.0
-"""Between two writes of the progress."""
+from mktg_integration.running import Cancelled, RunWriter, close_cut_off
 
 
 @dataclass
@@ -52,13 +47,14 @@ OnProgress = Callable[[str, StreamCounts], None]
 
 
 class Progress:
-    """Writes a ``Run``: at most once a second while it goes on, and in the end."""
+    """Writes a pull's ``Run``: at most once a second while it goes on, and in the end."""
 
     def __init__(self, run: Run, on_progress: OnProgress | None) -> None:
         self.run = run
+        self.writer = RunWriter(run)
         self.streams = {name: StreamCounts(**told) for name, told in run.counts.get("streams", {}).items()}
+        self.is_cancelled = False
         self._on_progress = on_progress
-        self._written_at = time.monotonic()
 
     def is_done(self, stream: str) -> bool:
         """Whether an earlier part of this run has finished the stream."""
@@ -71,37 +67,39 @@ class Progress:
         return counts
 
     def moved(self, stream: str) -> None:
-        """A page was written."""
+        """A page was written. Raises ``Cancelled`` and ``TakenOver``."""
         if self._on_progress is not None:
             self._on_progress(stream, self.streams[stream])
-        if time.monotonic() - self._written_at >= SECONDS:
-            self.run.counts = self.counts()
-            self._save("counts")
+        if self.is_cancelled:
+            raise Cancelled
+        if self.writer.is_due:
+            self.writer.moved(self.counts())
 
-    def end(self, status: RunStatus, detail: str) -> None:
-        """A run that is still RUNNING goes on later."""
-        self.run.status, self.run.detail, self.run.counts = status, detail[:500], self.counts()
-        self.run.finished_at = None if status == RunStatus.RUNNING else timezone.now()
-        self._save("status", "detail", "counts", "finished_at")
-        if status != RunStatus.RUNNING:
-            run_finished.send_robust(sender=Connection, connection=self.run.connection, run=self.run)
+    def is_wanted(self) -> bool:
+        """Whether nobody has cancelled it, as far as was looked: for where it waits. Raises ``TakenOver``."""
+        if self.writer.is_due and not self.is_cancelled:
+            try:
+                self.writer.moved(self.counts())
+            except Cancelled:
+                self.is_cancelled = True
+        return not self.is_cancelled
+
+    def end(self, status: RunStatus, detail: str, *, goes_on: bool) -> None:
+        """The end of the run, or of this part of it where it goes on later."""
+        if goes_on:
+            self.writer.pause(status, detail, counts=self.counts())
+        else:
+            self.writer.end(status, detail, counts=self.counts())
 
     def counts(self) -> dict[str, Any]:
         told = {name: sum(getattr(counts, name) for counts in self.streams.values()) for name in TOTALS}
         streams = {name: asdict(counts) for name, counts in self.streams.items()}
         return {**self.run.counts, **told, "streams": streams}
 
-    def _save(self, *fields: str) -> None:
-        self._written_at = time.monotonic()
-        sql.retrying(lambda: self.run.save(update_fields=fields), using=self.run._state.db or "default")
-
 
 def new_run(connection: Connection, *, resources: Sequence[str], full: bool, confirm_deletions: bool) -> Run:
     """A run of these resources (none: all). Runs that were cut off are told to have failed."""
-    cut_off = Run.objects.filter(connection=connection, kind=RunKind.PULL, status=RunStatus.RUNNING)
-    cut_off.update(
-        status=RunStatus.FAILED, finished_at=timezone.now(), detail="was cut off; the next pull goes on after its pages"
-    )
+    close_cut_off(connection, RunKind.PULL, "was cut off; the next pull goes on after its pages")
     asked = {"resources": list(resources), "full": full, "confirm_deletions": confirm_deletions}
     return Run.objects.create(
         connection=connection, kind=RunKind.PULL, started_at=timezone.now(), counts={"asked": asked}

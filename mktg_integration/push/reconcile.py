@@ -1,11 +1,14 @@
 """Compares what is wanted of everybody with what was last sent and what is known, and marks what differs.
 
 This catches what no signal told of: ``QuerySet.update``, ``bulk_create``, raw SQL, a mapping that was changed. It makes
-no call; page by page, so that its memory does not grow with the number of people.
+no call; page by page, so that its memory does not grow with the number of people, and in parts: where it was is kept
+with its counts.
 """
 
 from __future__ import annotations
 
+import logging
+import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
@@ -15,6 +18,7 @@ from django.contrib.auth import get_user_model
 from django.db import router, transaction
 from django.utils import timezone
 
+from mktg_integration.conf import settings
 from mktg_integration.exceptions import MktgError
 from mktg_integration.models import (
     Connection,
@@ -34,11 +38,17 @@ from mktg_integration.profile import ConsentStatus
 from mktg_integration.providers.base import Intent, Person, Plan
 from mktg_integration.providers.values import is_same
 from mktg_integration.push import introduce, outbox, people, wake
-from mktg_integration.push.pages import subject_pages
-from mktg_integration.signals import run_finished
+from mktg_integration.push.pages import count_everybody, everybody
+from mktg_integration.running import Cancelled, RunWriter, TakenOver
+
+logger = logging.getLogger("mktg_integration.push")
 
 EXAMPLES = 20
 """People that are named of each kind."""
+CANARIES = 100
+"""People of a canary that are named."""
+FIELDS = 200
+"""Names of fields that are counted."""
 
 COUNTS = ("people", "in_step", "missing", "different", "withdrawn", "drift", "waiting", "rejected", "refused", "extra")
 
@@ -65,6 +75,19 @@ class Reconciled:
     extra: int = 0
     marked: int = 0
     examples: dict[str, list[str]] = field(default_factory=dict)
+    fields: dict[str, int] = field(default_factory=dict)
+    """Of those who are ``different``: how many, by the name of what would change."""
+
+    @classmethod
+    def so_far(cls, run: Run) -> Reconciled:
+        """What the earlier parts of a run have found."""
+        counts = {name: run.counts.get(name, 0) for name in (*COUNTS, "marked")}
+        return cls(**counts, examples=dict(run.examples), fields=dict(run.counts.get("fields", {})))
+
+    def differs(self, names: Collection[str]) -> None:
+        for name in names:
+            if name in self.fields or len(self.fields) < FIELDS:
+                self.fields[name] = self.fields.get(name, 0) + 1
 
     def add(self, kind: str, subjects: Collection[str]) -> None:
         setattr(self, kind, getattr(self, kind) + len(subjects))
@@ -81,64 +104,143 @@ def reconcile(
 ) -> Reconciled:
     """Compare everybody at one connection, and mark who is missing, different or withdrawn, as a backfill.
 
-    Unsubscribes are marked as urgent. With ``dry_run`` nothing is written but the run. ``on_page`` is told how many
-    people a page had. Raises ``ConfigurationError`` where the connection's options or its mapping cannot be used, and
-    ``DatabaseError``; the run then says that it failed.
+    Unsubscribes are marked as urgent. With ``dry_run``, and where the connection is a dry run, nothing is written but
+    the run. ``on_page`` is told how many people a page had. Raises ``ConfigurationError`` where the connection's
+    options or its mapping cannot be used, and ``DatabaseError``; the run then says that it failed.
     """
-    run = Run.objects.create(connection=connection, kind=RunKind.RECONCILE, started_at=timezone.now())
+    run = Run.objects.create(
+        connection=connection,
+        kind=RunKind.RECONCILE,
+        started_at=timezone.now(),
+        counts={"asked": {"preview": dry_run}},
+        is_preview=dry_run,
+    )
+    writer = RunWriter(run)
     found = Reconciled()
-    try:
-        _Reconcile(connection, found, run, dry_run=dry_run).everybody(on_page)
-    except Exception as error:
-        # The text of a foreign exception may hold somebody's data.
-        run.detail = str(error)[:500] if isinstance(error, MktgError) else type(error).__name__
-        _finish(run, RunStatus.FAILED, found)
-        raise
-    _finish(run, RunStatus.DONE, found)
+    if writer.begin():
+        _work(writer, found, seconds=None, on_page=on_page)
     return found
 
 
-def _finish(run: Run, status: RunStatus, found: Reconciled) -> None:
-    run.status, run.finished_at, run.counts = status, timezone.now(), found.counts()
-    run.save(update_fields=["status", "finished_at", "counts", "detail"])
-    run_finished.send_robust(sender=Connection, connection=run.connection, run=run)
+def work(run_id: int, *, seconds: float) -> bool:
+    """Go on with a reconcile for about ``seconds``. Whether it needs another part.
+
+    Raises ``DatabaseError``, and what the site's own code raises; the run then says that it failed.
+    """
+    run = Run.objects.select_related("connection").filter(pk=run_id, kind=RunKind.RECONCILE).first()
+    if run is None:
+        return False
+    writer = RunWriter(run)
+    if not writer.begin():
+        return False
+    try:
+        return _work(writer, Reconciled.so_far(run), seconds=seconds)
+    except MktgError as error:
+        logger.error("%s is not reconciled: %s", run.connection.name, error)  # noqa: TRY400 (the text says it all)
+        return False
+
+
+def _work(
+    writer: RunWriter, found: Reconciled, *, seconds: float | None, on_page: Callable[[int], Any] | None = None
+) -> bool:
+    status, detail = RunStatus.DONE, ""
+    work: _Reconcile | None = None
+    try:
+        work = _Reconcile(writer, found)
+        if not work.go_on(None if seconds is None else time.monotonic() + seconds, on_page):
+            writer.pause(RunStatus.RUNNING, "", **work.told())
+            return True
+        detail = work.said
+    except Cancelled:
+        status = RunStatus.CANCELLED
+    except TakenOver:
+        return False
+    except TooManyDifferError as error:
+        status, detail = RunStatus.FAILED, str(error)
+    except Exception as error:
+        # The text of a foreign exception may hold somebody's data.
+        detail = str(error) if isinstance(error, MktgError) else type(error).__name__
+        writer.error("", type(error).__name__, detail)
+        writer.end(RunStatus.FAILED, detail, **(work.told() if work is not None else {}))
+        raise
+    writer.end(status, detail, **(work.told() if work is not None else {}))
+    return False
+
+
+class TooManyDifferError(MktgError):
+    """Far more people differ than the preview that was confirmed has told."""
 
 
 class _Reconcile:
-    def __init__(self, connection: Connection, found: Reconciled, run: Run, *, dry_run: bool) -> None:
-        self.connection = connection
+    def __init__(self, writer: RunWriter, found: Reconciled) -> None:
+        self.writer = writer
+        self.connection: Connection = writer.run.connection
         self.found = found
-        self.run = run
-        self.dry_run = dry_run
-        self.driver = connection.driver
-        self.options = self.driver.options(connection.account())
+        self.asked: dict[str, Any] = writer.run.counts["asked"]
+        self.place: list[Any] = writer.run.counts.get("place") or ["user", None]
+        self.total: int | None = writer.run.total
+        self.limit: int | None = self.asked.get("limit")
+        self.marks = not self.asked["preview"] and not self.connection.dry_run
+        self.driver = self.connection.driver
+        self.options = self.driver.options(self.connection.account())
         self.lists_contacts = "contacts" in self.driver.introduction(self.options)
-        self.catalogue = introduce.load_catalogue(connection)
+        self.catalogue = introduce.load_catalogue(self.connection)
 
-    def everybody(self, on_page: Callable[[int], Any] | None) -> None:
-        for page in self._pages():
+    @property
+    def said(self) -> str:
+        """What is to be known of it beside the counts."""
+        if self.connection.dry_run and not self.asked["preview"]:
+            return "the connection is a dry run: nobody was marked and nothing is sent"
+        return ""
+
+    def go_on(self, ends_at: float | None, on_page: Callable[[int], Any] | None) -> bool:
+        """Page after page from where it was. Whether it came to its end before ``ends_at``."""
+        if self.total is None:
+            self.total = count_everybody()
+        for page, place in self._pages(*self.place):
             self._page(page)
             self.found.people += len(page)
-            Run.objects.filter(pk=self.run.pk).update(counts=self.found.counts())
+            self.place = place
+            if self.writer.is_due:
+                self.writer.moved(**self.told())
             if on_page is not None:
                 on_page(len(page))
+            if self._is_enough():
+                return True
+            if ends_at is not None and time.monotonic() >= ends_at:
+                return False
         strangers = Contact.objects.filter(connection=self.connection, subject="", deleted_at=None)
         self.found.extra = strangers.count()
+        if self.found.extra:
+            self.found.examples["extra"] = list(strangers.order_by("key").values_list("key", flat=True)[:EXAMPLES])
+        return True
 
-    def _pages(self) -> Iterator[list[str]]:
-        yield from subject_pages(get_user_model()._default_manager.all(), "user")
-        yield from subject_pages(Lead.objects.filter(user=None), "lead")
-        yield from self._gone_pages()
+    def told(self) -> dict[str, Any]:
+        """What the run's row is to hold."""
+        counts = {**self.writer.run.counts, **self.found.counts(), "fields": self.found.fields, "place": self.place}
+        return {"counts": counts, "examples": self.found.examples, "total": self.total}
 
-    def _gone_pages(self) -> Iterator[list[str]]:
+    def _is_enough(self) -> bool:
+        return self.limit is not None and self.found.marked >= self.limit
+
+    def _pages(self, stage: str, after: str | None) -> Iterator[tuple[list[str], list[Any]]]:
+        """People, and the place after them."""
+        if stage != "gone":
+            for page in everybody("user" if stage == "user" else "lead", after):
+                yield page.subjects, [page.stage, page.last]
+            after = None
+        yield from self._gone_pages(after or "")
+
+    def _gone_pages(self, after: str) -> Iterator[tuple[list[str], list[Any]]]:
         """People of whom something was sent and who are there no more, though no signal told of it."""
         states = SyncState.objects.filter(connection=self.connection).order_by("key").values_list("key", "subject")
-        page = list(states[: outbox.PAGE])
+        page = list(states.filter(key__gt=after)[: outbox.PAGE])
         while page:
+            last = page[-1][0]
             gone = _gone([subject for _, subject in page])
             if gone:
-                yield gone
-            page = list(states.filter(key__gt=page[-1][0])[: outbox.PAGE])
+                yield gone, ["gone", last]
+            page = list(states.filter(key__gt=last)[: outbox.PAGE])
 
     def _page(self, subjects: Sequence[str]) -> None:
         waiting = self._of_profiles(OutboxRow, subjects)
@@ -163,6 +265,10 @@ class _Reconcile:
         of_kind: dict[str, set[str]] = {"missing": set(), "different": set(), "withdrawn": set()}
         for key in planned:
             of_kind[_kind(batch.people[key])].add(key)
+        for key in of_kind["different"]:
+            self.found.differs(_changes(batch.people[key]))
+        for key, verdict in batch.verdicts.items():
+            self.writer.error(key, verdict.code, verdict.reason)
         drift = self._drifted({key: person for key, person in batch.people.items() if key not in planned})
         drift |= {key for key, state in batch.states.items() if key not in planned and _is_gone(state)}
         for kind, keys in of_kind.items():
@@ -170,21 +276,36 @@ class _Reconcile:
         self.found.add("drift", drift)
         self.found.add("refused", batch.verdicts.keys())
         self.found.add("in_step", set(subjects) - planned - drift - batch.verdicts.keys())
-        if planned and not self.dry_run:
-            self._mark(planned, plan)
+        if planned and self.marks:
+            self._mark(self._chosen(planned), plan)
 
     def _load(self, subjects: Sequence[str]) -> people.Batch:
         rows = [OutboxRow(connection=self.connection, kind=Kind.PROFILE, subject=subject) for subject in subjects]
         # Loading may hand a contact over to its new owner, which is a write.
         alias = router.db_for_write(Contact)
-        with transaction.atomic(using=alias) if self.dry_run else nullcontext():
+        with nullcontext() if self.marks else transaction.atomic(using=alias):
             batch = people.load(self.connection, self.driver, self.options, rows)
-            if self.dry_run:
+            if not self.marks:
                 transaction.set_rollback(True, using=alias)
         return batch
 
+    def _chosen(self, planned: set[str]) -> set[str]:
+        """Of a canary as many as are left of it. Raises ``TooManyDifferError``."""
+        if self.limit is not None:
+            chosen = sorted(planned)[: self.limit - self.found.marked]
+            self.found.examples.setdefault("marked", []).extend(chosen[:CANARIES])
+            return set(chosen)
+        told = self.asked.get("told")
+        if told is not None:
+            most = told + max(settings.MASS_MINIMUM, settings.MASS_SHARE * told)
+            if self.found.marked + len(planned) > most:
+                raise TooManyDifferError(
+                    f"far more people differ than the {told} that the preview told of: make another preview"
+                )
+        return planned
+
     def _mark(self, planned: set[str], plan: Plan) -> None:
-        urgent = {key for call in plan.calls if call.urgent for key in call.items}
+        urgent = {key for call in plan.calls if call.urgent for key in call.items} & planned
         for lane, subjects in ((Lane.URGENT, urgent), (Lane.BACKFILL, planned - urgent)):
             outbox.mark(sorted(subjects), lane=lane, connections=[self.connection.pk])
         self.found.marked += len(planned)
@@ -211,6 +332,22 @@ def _kind(person: Person) -> str:
     if person.intent is not Intent.SYNC:
         return "withdrawn"
     return "missing" if person.sent is None else "different"
+
+
+def _changes(person: Person) -> set[str]:
+    """Names of what would be sent of somebody of whom something was sent before."""
+    wanted, sent = person.wanted, person.sent
+    if wanted is None or sent is None:
+        return set()
+    names = {name for name, value in wanted.values.items() if not is_same(value, sent.values.get(name))}
+    names |= {f"company.{name}" for name, value in wanted.company.items() if not is_same(value, sent.company.get(name))}
+    if wanted.email != sent.email:
+        names.add("email")
+    if wanted.tags != sent.tags or person.drop_tags:
+        names.add("tags")
+    if wanted.consent is not sent.consent or wanted.evidence != sent.evidence:
+        names.add("consent")
+    return names
 
 
 def _is_unknown_refusal(person: Person) -> bool:
