@@ -1,5 +1,6 @@
 """How any request leaves: one session, the error table, redaction, and the seams for rate and tokens."""
 
+from mktg_integration.http.answers import LastAnswer, take_answer
 from mktg_integration.http.auth import Auth, BasicAuth, BearerAuth, HeaderAuth, NoAuth
 from mktg_integration.http.errors import DEFAULT, ErrorBody, ErrorReader, ErrorTable, read_errors
 from mktg_integration.http.limits import RateLimiter, RollingWindow, Unlimited
@@ -27,6 +28,7 @@ __all__ = [
     "ErrorTable",
     "HeaderAuth",
     "HttpAnswer",
+    "LastAnswer",
     "NoAuth",
     "QueryValue",
     "RateLimiter",
@@ -41,4 +43,5 @@ __all__ = [
     "redact",
     "redact_message",
     "retry_after",
+    "take_answer",
 ]

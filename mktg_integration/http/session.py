@@ -24,6 +24,7 @@ import urllib3
 
 from mktg_integration import __version__
 from mktg_integration.exceptions import Action, ConfigurationError, ServiceError
+from mktg_integration.http.answers import LastAnswer, note_answer
 from mktg_integration.http.auth import Auth
 from mktg_integration.http.deadline import DeadlineAdapter, time_left, time_limit
 from mktg_integration.http.errors import DEFAULT, ErrorReader, ErrorTable, read_errors
@@ -172,6 +173,7 @@ class Session:
             with time_limit(self.deadline):
                 answer = self._exchange(method, url, params, body, headers)
             status = answer.status
+            note_answer(LastAnswer(endpoint, status, answer.request_id))
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
             # "from None": the text of these errors holds the filled-in address.
             raise self._lost(endpoint, error) from None

@@ -15,6 +15,7 @@ from typing import Any, Protocol
 
 from mktg_integration.conf import settings
 from mktg_integration.exceptions import Action, MalformedAnswerError, ServiceError
+from mktg_integration.http import LastAnswer, take_answer
 from mktg_integration.models import WaitReason
 from mktg_integration.providers.base import (
     Answer,
@@ -91,12 +92,44 @@ class TimeLeft(Protocol):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Failure:
+    """What is known of an attempt. ``call`` is method and template of the endpoint, empty where none was made."""
+
+    call: str = ""
+    status: int | None = None
+    request_id: str = ""
+    code: str = ""
+    reason: str = ""
+
+    @classmethod
+    def of(cls, error: ServiceError) -> Failure:
+        return cls(
+            call=error.endpoint,
+            status=error.status,
+            request_id=error.request_id,
+            code=error.code,
+            reason="; ".join(error.messages) or ("" if error.answered else "no answer came"),
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
 class Rejection:
     """Why a row is dead."""
 
     verdict: Verdict
+    call: str = ""
     status: int | None = None
     request_id: str = ""
+
+    def as_failure(self) -> Failure:
+        verdict = self.verdict
+        return Failure(
+            call=self.call,
+            status=self.status,
+            request_id=self.request_id,
+            code=verdict.code,
+            reason=verdict.reason,
+        )
 
 
 @dataclass
@@ -108,6 +141,10 @@ class Delivered:
     rejected: dict[str, Rejection] = field(default_factory=dict)
     failed: set[str] = field(default_factory=set)
     """To be tried later, counted on the row."""
+    failures: dict[str, Failure] = field(default_factory=dict)
+    """Why, of those that failed, as far as it is known."""
+    answers: dict[str, LastAnswer] = field(default_factory=dict)
+    """What the last call of each person was answered."""
     kept: set[str] = field(default_factory=set)
     """Not tried, or not their fault: given back uncounted."""
     in_doubt: set[str] = field(default_factory=set)
@@ -222,6 +259,9 @@ class Delivery:
             out.kept |= {key for call in self._plan(out, active).calls for key in call.items} & active
         else:
             out.failed |= active
+            stuck = Failure(code="no_progress", reason="what the service answers does not bring the plan to an end")
+            for key in active:
+                out.failures.setdefault(key, stuck)
         out.account_tags = tuple(self.catalogue.tags.values())
         self._adopt(out)
         return out
@@ -245,7 +285,7 @@ class Delivery:
         """Make these calls, and what a refused one of them leads to, as long as rate, lease and budget let us."""
         ordered = sorted(calls, key=lambda call: (not call.urgent, bool(call.items)))
         pending: deque[_Job] = deque(_Job(call) for call in ordered)
-        flying: dict[Future[Answer], _Job] = {}
+        flying: dict[Future[_Told], _Job] = {}
         again: list[_Job] = []
         while pending or flying or again:
             if not (pending or flying):
@@ -266,7 +306,7 @@ class Delivery:
         for job in (*pending, *again):
             out.kept.update(job.unsent())
 
-    def _start(self, pending: deque[_Job], flying: dict[Future[Answer], _Job], out: Delivered) -> None:
+    def _start(self, pending: deque[_Job], flying: dict[Future[_Told], _Job], out: Delivered) -> None:
         # One a thread: a call that waited for one would start with less lease left than was looked at.
         room = settings.POOL_SIZE - len(flying)
         if out.stop or room <= 0 or not pending:
@@ -278,7 +318,7 @@ class Delivery:
             job = pending.popleft()
             out.calls += 1
             out.items += len(job.call.items)
-            flying[self.pool.submit(self.driver.execute, job.call, self.client)] = job
+            flying[self.pool.submit(_execute, self.driver, job.call, self.client)] = job
 
     def _wait_for_slot(self, pending: deque[_Job], out: Delivered) -> bool:
         """Nothing is in flight. Whether it is worth going on: only a short wait is spent here."""
@@ -297,10 +337,10 @@ class Delivery:
 
     # What came back
 
-    def _take(self, job: _Job, future: Future[Answer], out: Delivered) -> _Job | None:
+    def _take(self, job: _Job, future: Future[_Told], out: Delivered) -> _Job | None:
         call = job.call
         try:
-            answer = future.result()
+            answer, last = future.result()
         except ServiceError as error:
             return self._take_failure(job, error, out)
         except MalformedAnswerError as error:
@@ -310,16 +350,18 @@ class Delivery:
             return None
         self.successes += 1
         self._failures_in_a_row = 0
-        self.fold(call, answer, out)
+        self.fold(call, answer, out, last)
         # Whoever is asked for alone may be refused in the answer: that is the one that was searched for.
         refused = {key for key, one in answer.results.items() if one.outcome is not Outcome.DONE or one.gone}
         told = refused if job.is_searching and len(call.items) == 1 else set()
         return job.after(accepted=not told, out=out, reject=self._reject_refused, told=told)
 
-    def fold(self, call: Call, answer: Answer, out: Delivered) -> None:
-        """What ``answer`` tells of the account and of each person of ``call``."""
+    def fold(self, call: Call, answer: Answer, out: Delivered, last: LastAnswer | None = None) -> None:
+        """What ``answer`` tells of the account and of each person of ``call``; it came with ``last``."""
         self._learn(answer, out)
         for key in call.items:
+            if last is not None:
+                out.answers[key] = last
             result = answer.results.get(key, Result(outcome=Outcome.RETRY, code="not_answered"))
             self._fold(key, call.patches.get(key, Patch()), result, out)
             if answer.warnings:
@@ -368,9 +410,13 @@ class Delivery:
             out.pending.add(key)
         elif result.outcome is Outcome.RETRY:
             out.failed.add(key)
+            out.failures[key] = _failure(result.code, result.reason, out.answers.get(key))
         else:
             verdict = Verdict(kind=VerdictKind.REJECTED, code=result.code or "rejected", reason=result.reason)
-            self._reject(out, key, Rejection(verdict=verdict))
+            told = _failure("", "", out.answers.get(key))
+            self._reject(
+                out, key, Rejection(verdict=verdict, call=told.call, status=told.status, request_id=told.request_id)
+            )
 
     @staticmethod
     def _note_gone(remote_id: str, out: Delivered) -> None:
@@ -457,12 +503,12 @@ class Delivery:
         if self._failures_in_a_row >= OUTAGE_AFTER or (nobody_since and not is_known):
             if error.status is not None and self.after_outage:
                 # It failed before the outage too: counted, so that it comes later and others get their turn.
-                out.failed.update(job.unsent())
+                self._fail_refused(job.unsent(), error, out)
             else:
                 out.kept.update(job.unsent())
             self._stop(out, stop_for(error))
             return None
-        out.failed.update(job.unsent())
+        self._fail_refused(job.unsent(), error, out)
         return None
 
     def _reject_refused(self, keys: Iterable[str], error: ServiceError, out: Delivered) -> None:
@@ -471,17 +517,36 @@ class Delivery:
             code=error.code or f"http_{error.status}",
             reason="; ".join(error.messages) or "the service refused it without a reason",
         )
-        rejection = Rejection(verdict=verdict, status=error.status, request_id=error.request_id)
+        rejection = Rejection(verdict=verdict, call=error.endpoint, status=error.status, request_id=error.request_id)
         for key in keys:
             self._reject(out, key, rejection)
 
     @staticmethod
     def _fail_refused(keys: Iterable[str], error: ServiceError, out: Delivered) -> None:
-        out.failed.update(keys)
+        failure = Failure.of(error)
+        for key in keys:
+            out.failed.add(key)
+            out.failures[key] = failure
 
     @staticmethod
     def _stop(out: Delivered, stop: Stop) -> None:
         out.stop = out.stop or stop
+
+
+_Told = tuple[Answer, LastAnswer | None]
+
+
+def _execute(driver: Provider[Any, Any], call: Call, client: Any) -> _Told:
+    """In a thread of the pool."""
+    take_answer()
+    answer = driver.execute(call, client)
+    return answer, take_answer()
+
+
+def _failure(code: str, reason: str, last: LastAnswer | None) -> Failure:
+    if last is None:
+        return Failure(code=code, reason=reason)
+    return Failure(call=last.endpoint, status=last.status, request_id=last.request_id, code=code, reason=reason)
 
 
 class _Job:

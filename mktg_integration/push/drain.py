@@ -306,7 +306,7 @@ class _Drain:
         rows = self._jobs.close(rows, out)
         riders = [row for row in of_people if row.subject in riding]
         of_people = [row for row in of_people if row.subject not in out.pending and row.subject not in riding]
-        record.settle_rows(self.lease, of_people, out.rejected, out.failed, out.kept)
+        record.settle_rows(self.lease, of_people, out)
         self._count(of_people, out)
         self.report.calls += out.calls
         others = [row for row in rows if row.kind not in (Kind.PROFILE, Kind.ERASURE)]
@@ -325,7 +325,7 @@ class _Drain:
         arrived = {key: told.people[key] for key, person in riding.items() if told.people[key] != person}
         out = Delivered(people=arrived, kept=set(riding) - set(arrived))
         record.write_states(self.connection, batch, out)
-        record.settle_rows(self.lease, rows, out.rejected, out.failed, out.kept)
+        record.settle_rows(self.lease, rows, out)
         self._count(rows, out)
 
     def _read_members(self, delivery: Delivery, batch: people.Batch) -> None:

@@ -9,10 +9,10 @@ from django.utils import timezone
 
 from mktg_integration.conf import settings
 from mktg_integration.models import Connection, ConnectionState, DeadKind, OutboxRow, SyncState, WaitReason
-from mktg_integration.push import claims
+from mktg_integration.push import attempts, claims
+from mktg_integration.push.dead import dead_row
 from mktg_integration.push.deliver import Stop
 from mktg_integration.push.people import MAPPING_FAILED, Batch
-from mktg_integration.push.record import dead_row
 
 WINDOW = timedelta(hours=1)
 CODE = "mass_unsubscribe"
@@ -49,7 +49,9 @@ def _hold(batch: Batch, lease: claims.Lease, rows: Sequence[OutboxRow], total: i
         f"{total} people would be unsubscribed or erased within an hour, more than MASS_SHARE allows: "
         "if that is right, confirm with mktg_replay --held"
     )
-    claims.bury(lease, [dead_row(row, DeadKind.HELD, CODE, reason) for row in held])
+    dead = [dead_row(row, DeadKind.HELD, CODE, reason) for row in held]
+    claims.bury(lease, dead)
+    attempts.write_dead(dead)
     for row in held:
         batch.people.pop(row.subject, None)
     return {row.key for row in held}

@@ -66,7 +66,7 @@ def deliver_occurrences(
         # The mirror first: what it shows to be recorded is not sent again, whatever happens to the row.
         record.write_mirror(connection, delivery.driver, out, as_of=as_of)
         _forget_written(out)
-        record.settle_rows(lease, list(heads.values()), out.rejected, out.failed, out.kept)
+        record.settle_rows(lease, list(heads.values()), out)
         count(list(heads.values()), out)
         for subject in heads:
             queues[subject].popleft()
@@ -221,7 +221,7 @@ def _set_aside(rows: Sequence[OutboxRow], people: Delivered, lease: claims.Lease
         # Not a person whom this connection knows of: there is nobody to tell it of.
         claims.settle(lease, [row.key for row in rows])
         return
-    record.settle_rows(lease, rows, people.rejected, people.failed, people.kept)
+    record.settle_rows(lease, rows, people)
 
 
 def _call(delivery: Delivery, out: Delivered, row: OutboxRow, progress: Progress) -> Call | None:

@@ -8,11 +8,13 @@ from typing import Any
 
 from django.utils import timezone
 
+from mktg_integration.http import LastAnswer
 from mktg_integration.mirror import links, upsert, writer
 from mktg_integration.models import Connection, Contact, DeadKind, DeadRow, OutboxRow, SyncState
 from mktg_integration.profile import normal_email
 from mktg_integration.providers.base import Intent, Person, Provider, VerdictKind
-from mktg_integration.push import claims, snapshots
+from mktg_integration.push import attempts, claims, snapshots
+from mktg_integration.push.dead import dead_row
 from mktg_integration.push.deliver import Delivered, Rejection
 from mktg_integration.push.people import Batch
 from mktg_integration.records import Record, TaggingRecord, TagRecord
@@ -55,7 +57,7 @@ def write_states(connection: Connection, batch: Batch, out: Delivered) -> None:
     """What was last sent, for each person of whom something was."""
     now = timezone.now()
     rows = [
-        _state_row(connection, person, out.notes.get(key, ""), now)
+        _state_row(connection, person, out.notes.get(key, ""), now, _answer(key, batch, out))
         for key, person in sorted(out.people.items())
         if person.sent is not None and person.intent in _STAY and _differs(batch.states.get(key), person, out)
     ]
@@ -92,7 +94,18 @@ def _end(connection: Connection, gone: Mapping[str, Person], batch: Batch) -> No
     Contact.objects.filter(key__in=forgotten).delete()
 
 
-def _state_row(connection: Connection, person: Person, note: str, now: datetime) -> dict[str, Any]:
+def _answer(key: str, batch: Batch, out: Delivered) -> tuple[int | None, str]:
+    """Status and request id of the last call that went well."""
+    answer: LastAnswer | None = out.answers.get(key)
+    if answer is not None and answer.status < 400:
+        return answer.status, answer.request_id
+    before = batch.states.get(key)
+    return (before.status, before.request_id) if before is not None else (None, "")
+
+
+def _state_row(
+    connection: Connection, person: Person, note: str, now: datetime, answer: tuple[int | None, str]
+) -> dict[str, Any]:
     sent = person.sent
     assert sent is not None  # noqa: S101 (the caller filters)
     return {
@@ -104,6 +117,8 @@ def _state_row(connection: Connection, person: Person, note: str, now: datetime)
         "sent": snapshots.dump(sent),
         "owned_tags": sorted(person.owned_tags),
         "sent_at": now,
+        "status": answer[0],
+        "request_id": answer[1],
         "note": note[:500],
     }
 
@@ -120,10 +135,9 @@ def _differs(state: SyncState | None, person: Person, out: Delivered) -> bool:
     )
 
 
-def settle_rows(
-    lease: claims.Lease, rows: Sequence[OutboxRow], rejected: Mapping[str, Rejection], failed: set[str], kept: set[str]
-) -> None:
+def settle_rows(lease: claims.Lease, rows: Sequence[OutboxRow], out: Delivered) -> None:
     """Done rows go, rejected ones are buried, failed ones come again later, kept ones are given back."""
+    rejected, failed, kept = out.rejected, out.failed, out.kept
     dead = [_dead(row, rejected[row.subject]) for row in rows if row.subject in rejected]
     if dead:
         claims.bury(lease, dead)
@@ -136,31 +150,10 @@ def settle_rows(
     done = [row.key for row in rows if row.subject not in rejected and row.subject not in failed | kept]
     if done:
         claims.settle(lease, done)
+    attempts.write(rows, out)
 
 
 def _dead(row: OutboxRow, rejection: Rejection) -> DeadRow:
     verdict = rejection.verdict
     kind = DeadKind.NEEDS_PERSON if verdict.kind is VerdictKind.NEEDS_PERSON else DeadKind.REJECTED
     return dead_row(row, kind, verdict.code, verdict.reason, rejection.status, rejection.request_id)
-
-
-def dead_row(
-    row: OutboxRow, state: DeadKind, code: str, reason: str, status: int | None = None, request_id: str = ""
-) -> DeadRow:
-    """The dead row that takes an outbox row's place."""
-    return DeadRow(
-        key=row.key,
-        connection_id=row.connection_id,
-        kind=row.kind,
-        subject=row.subject,
-        lane=row.lane,
-        attempts=row.attempts + 1,
-        payload=row.payload,
-        marked_at=row.marked_at,
-        state=state,
-        code=code[:64],
-        reason=reason[:500],
-        status=status,
-        request_id=request_id[:128],
-        died_at=timezone.now(),
-    )
