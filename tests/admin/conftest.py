@@ -10,6 +10,7 @@ from django.contrib.auth.models import User
 from django.test import Client
 
 from mktg_integration.models import Connection, ConnectionState
+from tests.push.conftest import connect, sign_up  # noqa: F401 (fixtures)
 
 TASKS: list[tuple[str, tuple[int | str, ...]]] = []
 SECRET = "sk_live_entered_by_hand"
