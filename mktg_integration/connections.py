@@ -164,15 +164,20 @@ def try_out(driver: Provider[Any, Any], account: Account) -> Identity | None:
     try:
         identity = driver.identify(client)
         if identity is None:
-            with suppress(UnsupportedError):
-                driver.verify(client, driver.options(account))
-        return identity
+            _check_let_in(driver, client, account)
     except ServiceError as error:
         if error.action in (Action.RECONNECT, Action.FORBIDDEN):
             raise ConfigurationError(f"{driver.label} refuses these credentials: {error}") from None
         raise ConfigurationError(f"{driver.label} could not be asked whether these are right: {error}") from None
     except MalformedAnswerError as error:
         raise ConfigurationError(str(error)) from None
+    return identity
+
+
+def _check_let_in(driver: Provider[Any, Any], client: Any, account: Account) -> None:
+    """Raises what the service answers to credentials that it does not take."""
+    with suppress(UnsupportedError):
+        driver.verify(client, driver.options(account))
 
 
 def public_address(path: str, request: HttpRequest | None = None) -> str:

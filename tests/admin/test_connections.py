@@ -31,7 +31,13 @@ def act(client: Client, action: str, *connections: Connection) -> Any:
     return client.post(CHANGELIST, data, follow=True)
 
 
-def test_credentials_are_entered_once_and_never_shown(staff: Client) -> None:
+@pytest.fixture
+def untried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The service is not asked whether it takes the key; see ``tests/oauth/test_keys.py``."""
+    monkeypatch.setattr("mktg_integration.admin.connection_form.try_out", lambda driver, account: None)
+
+
+def test_credentials_are_entered_once_and_never_shown(staff: Client, untried: None) -> None:
     page = staff.post(
         ADD,
         form(name="crm", provider="conversion", **{"credential-conversion-API_KEY": SECRET}, _continue="1"),
@@ -50,7 +56,7 @@ def test_an_empty_field_keeps_what_is_stored(staff: Client, connection: Connecti
     assert connection.credentials == {"API_KEY": SECRET}
 
 
-def test_a_new_credential_replaces_the_old_one(staff: Client, connection: Connection) -> None:
+def test_a_new_credential_replaces_the_old_one(staff: Client, connection: Connection, untried: None) -> None:
     staff.post(change_page(connection), form(name="crm", **{"credential-conversion-API_KEY": "another"}))
     connection.refresh_from_db()
     assert connection.credentials == {"API_KEY": "another"}

@@ -467,7 +467,7 @@ def test_whatever_breaks_the_applying_breaks_one_delivery(
     original = writer.write
 
     def write(connection: Any, records: Any, **more: Any) -> Any:
-        if any(getattr(record, "first_name", "") == "Name5" for record in records):
+        if any(record.remote_id == "5" for record in records):
             raise DataError("value of ann@example.com is too long")
         return original(connection, records, **more)
 
