@@ -4,15 +4,34 @@ import mktg_integration.models.keys
 from django.db import migrations
 
 
-class OnMySQL(migrations.AlterField):
-    """Only there the column differs; SQLite would rebuild each table for nothing."""
+class Exactly(migrations.AlterField):
+    """On SQLite nothing differs, and it would rebuild each table for it."""
 
     def database_forwards(self, app_label, schema_editor, from_state, to_state):
-        if schema_editor.connection.vendor == "mysql":
+        if schema_editor.connection.vendor != "sqlite":
             super().database_forwards(app_label, schema_editor, from_state, to_state)
 
     def database_backwards(self, app_label, schema_editor, from_state, to_state):
         self.database_forwards(app_label, schema_editor, from_state, to_state)
+
+
+def drop_like_indexes(apps, schema_editor):
+    """The second index that Django makes of a text's key on PostgreSQL: the key's own serves now."""
+    connection = schema_editor.connection
+    if connection.vendor != "postgresql":
+        return
+    for model in apps.get_app_config("mktg_integration").get_models():
+        exact = {field.column for field in model._meta.local_fields if is_exact(field)}
+        with connection.cursor() as cursor:
+            indexes = connection.introspection.get_constraints(cursor, model._meta.db_table)
+        for name, index in indexes.items():
+            if name.endswith("_like") and set(index["columns"]) <= exact:
+                schema_editor.execute(f"DROP INDEX {schema_editor.quote_name(name)}")
+
+
+def is_exact(field):
+    target = field.target_field if field.is_relation else field
+    return isinstance(target, mktg_integration.models.keys.KeyField)
 
 
 class Migration(migrations.Migration):
@@ -22,324 +41,325 @@ class Migration(migrations.Migration):
     ]
 
     operations = [
-        OnMySQL(
+        Exactly(
             model_name='accountsnapshot',
             name='key',
             field=mktg_integration.models.keys.KeyField(max_length=191, primary_key=True, serialize=False),
         ),
-        OnMySQL(
+        Exactly(
             model_name='accountsnapshot',
             name='remote_id',
             field=mktg_integration.models.keys.KeyField(max_length=150, verbose_name='remote id'),
         ),
-        OnMySQL(
+        Exactly(
             model_name='attempt',
             name='key',
             field=mktg_integration.models.keys.KeyField(max_length=191),
         ),
-        OnMySQL(
+        Exactly(
             model_name='attempt',
             name='subject',
             field=mktg_integration.models.keys.KeyField(max_length=80, verbose_name='person'),
         ),
-        OnMySQL(
+        Exactly(
             model_name='auditentry',
             name='subject',
             field=mktg_integration.models.keys.KeyField(blank=True, max_length=80, verbose_name='person'),
         ),
-        OnMySQL(
+        Exactly(
             model_name='broadcast',
             name='key',
             field=mktg_integration.models.keys.KeyField(max_length=191, primary_key=True, serialize=False),
         ),
-        OnMySQL(
+        Exactly(
             model_name='broadcast',
             name='remote_id',
             field=mktg_integration.models.keys.KeyField(max_length=150, verbose_name='remote id'),
         ),
-        OnMySQL(
+        Exactly(
             model_name='broadcaststats',
             name='key',
             field=mktg_integration.models.keys.KeyField(max_length=191, primary_key=True, serialize=False),
         ),
-        OnMySQL(
+        Exactly(
             model_name='broadcaststats',
             name='remote_id',
             field=mktg_integration.models.keys.KeyField(max_length=150, verbose_name='remote id'),
         ),
-        OnMySQL(
+        Exactly(
             model_name='bulkjob',
             name='key',
             field=mktg_integration.models.keys.KeyField(max_length=32, primary_key=True, serialize=False),
         ),
-        OnMySQL(
+        Exactly(
             model_name='company',
             name='key',
             field=mktg_integration.models.keys.KeyField(max_length=191, primary_key=True, serialize=False),
         ),
-        OnMySQL(
+        Exactly(
             model_name='company',
             name='remote_id',
             field=mktg_integration.models.keys.KeyField(max_length=150, verbose_name='remote id'),
         ),
-        OnMySQL(
+        Exactly(
             model_name='contact',
             name='email_key',
             field=mktg_integration.models.keys.KeyField(editable=False, max_length=254),
         ),
-        OnMySQL(
+        Exactly(
             model_name='contact',
             name='key',
             field=mktg_integration.models.keys.KeyField(max_length=191, primary_key=True, serialize=False),
         ),
-        OnMySQL(
+        Exactly(
             model_name='contact',
             name='remote_id',
             field=mktg_integration.models.keys.KeyField(max_length=150, verbose_name='remote id'),
         ),
-        OnMySQL(
+        Exactly(
             model_name='contact',
             name='subject',
             field=mktg_integration.models.keys.KeyField(blank=True, max_length=80, verbose_name='person'),
         ),
-        OnMySQL(
+        Exactly(
             model_name='customfield',
             name='field_key',
             field=mktg_integration.models.keys.KeyField(max_length=255, verbose_name='key'),
         ),
-        OnMySQL(
+        Exactly(
             model_name='customfield',
             name='key',
             field=mktg_integration.models.keys.KeyField(max_length=191, primary_key=True, serialize=False),
         ),
-        OnMySQL(
+        Exactly(
             model_name='customfield',
             name='remote_id',
             field=mktg_integration.models.keys.KeyField(max_length=150, verbose_name='remote id'),
         ),
-        OnMySQL(
+        Exactly(
             model_name='dailyfigures',
             name='key',
             field=mktg_integration.models.keys.KeyField(max_length=40, primary_key=True, serialize=False),
         ),
-        OnMySQL(
+        Exactly(
             model_name='deadrow',
             name='key',
             field=mktg_integration.models.keys.KeyField(max_length=191, primary_key=True, serialize=False),
         ),
-        OnMySQL(
+        Exactly(
             model_name='deadrow',
             name='subject',
             field=mktg_integration.models.keys.KeyField(max_length=80, verbose_name='person'),
         ),
-        OnMySQL(
+        Exactly(
             model_name='emailtemplate',
             name='key',
             field=mktg_integration.models.keys.KeyField(max_length=191, primary_key=True, serialize=False),
         ),
-        OnMySQL(
+        Exactly(
             model_name='emailtemplate',
             name='remote_id',
             field=mktg_integration.models.keys.KeyField(max_length=150, verbose_name='remote id'),
         ),
-        OnMySQL(
+        Exactly(
             model_name='explicitacts',
             name='key',
             field=mktg_integration.models.keys.KeyField(max_length=120, primary_key=True, serialize=False),
         ),
-        OnMySQL(
+        Exactly(
             model_name='explicitacts',
             name='subject',
             field=mktg_integration.models.keys.KeyField(db_index=True, max_length=80),
         ),
-        OnMySQL(
+        Exactly(
             model_name='form',
             name='key',
             field=mktg_integration.models.keys.KeyField(max_length=191, primary_key=True, serialize=False),
         ),
-        OnMySQL(
+        Exactly(
             model_name='form',
             name='remote_id',
             field=mktg_integration.models.keys.KeyField(max_length=150, verbose_name='remote id'),
         ),
-        OnMySQL(
+        Exactly(
             model_name='formmember',
             name='key',
             field=mktg_integration.models.keys.KeyField(max_length=191, primary_key=True, serialize=False),
         ),
-        OnMySQL(
+        Exactly(
             model_name='formmember',
             name='remote_id',
             field=mktg_integration.models.keys.KeyField(max_length=150, verbose_name='remote id'),
         ),
-        OnMySQL(
+        Exactly(
             model_name='inboxrow',
             name='key',
             field=mktg_integration.models.keys.KeyField(max_length=100, primary_key=True, serialize=False),
         ),
-        OnMySQL(
+        Exactly(
             model_name='lead',
             name='email_key',
             field=mktg_integration.models.keys.KeyField(editable=False, max_length=254, unique=True),
         ),
-        OnMySQL(
+        Exactly(
             model_name='optout',
             name='key',
             field=mktg_integration.models.keys.KeyField(max_length=100, primary_key=True, serialize=False),
         ),
-        OnMySQL(
+        Exactly(
             model_name='outboxrow',
             name='key',
             field=mktg_integration.models.keys.KeyField(max_length=191, primary_key=True, serialize=False),
         ),
-        OnMySQL(
+        Exactly(
             model_name='outboxrow',
             name='subject',
             field=mktg_integration.models.keys.KeyField(max_length=80, verbose_name='person'),
         ),
-        OnMySQL(
+        Exactly(
             model_name='pullcheckpoint',
             name='key',
             field=mktg_integration.models.keys.KeyField(max_length=120, primary_key=True, serialize=False),
         ),
-        OnMySQL(
+        Exactly(
             model_name='pullpage',
             name='key',
             field=mktg_integration.models.keys.KeyField(max_length=80, primary_key=True, serialize=False),
         ),
-        OnMySQL(
+        Exactly(
             model_name='pullpage',
             name='parent',
             field=mktg_integration.models.keys.KeyField(blank=True, max_length=150),
         ),
-        OnMySQL(
+        Exactly(
             model_name='purchase',
             name='email_key',
             field=mktg_integration.models.keys.KeyField(editable=False, max_length=254),
         ),
-        OnMySQL(
+        Exactly(
             model_name='purchase',
             name='key',
             field=mktg_integration.models.keys.KeyField(max_length=191, primary_key=True, serialize=False),
         ),
-        OnMySQL(
+        Exactly(
             model_name='purchase',
             name='remote_id',
             field=mktg_integration.models.keys.KeyField(max_length=150, verbose_name='remote id'),
         ),
-        OnMySQL(
+        Exactly(
             model_name='purchaseitem',
             name='key',
             field=mktg_integration.models.keys.KeyField(max_length=191, primary_key=True, serialize=False),
         ),
-        OnMySQL(
+        Exactly(
             model_name='purchaseitem',
             name='remote_id',
             field=mktg_integration.models.keys.KeyField(max_length=150, verbose_name='remote id'),
         ),
-        OnMySQL(
+        Exactly(
             model_name='rateslot',
             name='key',
             field=mktg_integration.models.keys.KeyField(max_length=80, primary_key=True, serialize=False),
         ),
-        OnMySQL(
+        Exactly(
             model_name='segment',
             name='key',
             field=mktg_integration.models.keys.KeyField(max_length=191, primary_key=True, serialize=False),
         ),
-        OnMySQL(
+        Exactly(
             model_name='segment',
             name='remote_id',
             field=mktg_integration.models.keys.KeyField(max_length=150, verbose_name='remote id'),
         ),
-        OnMySQL(
+        Exactly(
             model_name='sequence',
             name='key',
             field=mktg_integration.models.keys.KeyField(max_length=191, primary_key=True, serialize=False),
         ),
-        OnMySQL(
+        Exactly(
             model_name='sequence',
             name='remote_id',
             field=mktg_integration.models.keys.KeyField(max_length=150, verbose_name='remote id'),
         ),
-        OnMySQL(
+        Exactly(
             model_name='sequencemember',
             name='key',
             field=mktg_integration.models.keys.KeyField(max_length=191, primary_key=True, serialize=False),
         ),
-        OnMySQL(
+        Exactly(
             model_name='sequencemember',
             name='remote_id',
             field=mktg_integration.models.keys.KeyField(max_length=150, verbose_name='remote id'),
         ),
-        OnMySQL(
+        Exactly(
             model_name='serviceaccount',
             name='key',
             field=mktg_integration.models.keys.KeyField(max_length=191, primary_key=True, serialize=False),
         ),
-        OnMySQL(
+        Exactly(
             model_name='serviceaccount',
             name='remote_id',
             field=mktg_integration.models.keys.KeyField(max_length=150, verbose_name='remote id'),
         ),
-        OnMySQL(
+        Exactly(
             model_name='syncstate',
             name='email_key',
             field=mktg_integration.models.keys.KeyField(blank=True, max_length=254),
         ),
-        OnMySQL(
+        Exactly(
             model_name='syncstate',
             name='key',
             field=mktg_integration.models.keys.KeyField(max_length=120, primary_key=True, serialize=False),
         ),
-        OnMySQL(
+        Exactly(
             model_name='syncstate',
             name='subject',
             field=mktg_integration.models.keys.KeyField(max_length=80),
         ),
-        OnMySQL(
+        Exactly(
             model_name='tag',
             name='key',
             field=mktg_integration.models.keys.KeyField(max_length=191, primary_key=True, serialize=False),
         ),
-        OnMySQL(
+        Exactly(
             model_name='tag',
             name='name_key',
             field=mktg_integration.models.keys.KeyField(editable=False, max_length=255),
         ),
-        OnMySQL(
+        Exactly(
             model_name='tag',
             name='remote_id',
             field=mktg_integration.models.keys.KeyField(max_length=150, verbose_name='remote id'),
         ),
-        OnMySQL(
+        Exactly(
             model_name='tagging',
             name='key',
             field=mktg_integration.models.keys.KeyField(max_length=191, primary_key=True, serialize=False),
         ),
-        OnMySQL(
+        Exactly(
             model_name='tagging',
             name='remote_id',
             field=mktg_integration.models.keys.KeyField(max_length=150, verbose_name='remote id'),
         ),
-        OnMySQL(
+        Exactly(
             model_name='webhook',
             name='key',
             field=mktg_integration.models.keys.KeyField(max_length=191, primary_key=True, serialize=False),
         ),
-        OnMySQL(
+        Exactly(
             model_name='webhook',
             name='remote_id',
             field=mktg_integration.models.keys.KeyField(max_length=150, verbose_name='remote id'),
         ),
-        OnMySQL(
+        Exactly(
             model_name='webhooksubscription',
             name='key',
             field=mktg_integration.models.keys.KeyField(max_length=100, primary_key=True, serialize=False),
         ),
-        OnMySQL(
+        Exactly(
             model_name='webhooksubscription',
             name='remote_id',
             field=mktg_integration.models.keys.KeyField(blank=True, max_length=150, verbose_name='remote id'),
         ),
+        migrations.RunPython(drop_like_indexes, migrations.RunPython.noop),
     ]

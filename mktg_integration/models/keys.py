@@ -13,12 +13,27 @@ else:
     CharField = models.CharField
 
 
+_COLLATIONS = {"mysql": "utf8mb4_bin", "postgresql": "C"}
+
+
 class KeyField(CharField):
-    """Keys, remote ids and normalised addresses. MariaDB and MySQL would otherwise take ``VIP`` for ``vip`` and
-    ``josé@`` for ``jose@``, and so one person's row for another's."""
+    """Keys, remote ids and normalised addresses.
+
+    MariaDB and MySQL would otherwise take ``VIP`` for ``vip`` and ``josé@`` for ``jose@``, and so one person's row for
+    another's. PostgreSQL needs no second index to find what begins with a text, and Django makes none, as the type is
+    written in full.
+    """
 
     description = "Exact text"
 
     def db_parameters(self, connection: BaseDatabaseWrapper) -> Any:
         told = super().db_parameters(connection)
-        return {**told, "collation": "utf8mb4_bin"} if connection.vendor == "mysql" else told
+        if connection.vendor not in _COLLATIONS:
+            return told
+        return {**told, "collation": _COLLATIONS[connection.vendor]}
+
+    def db_type(self, connection: BaseDatabaseWrapper) -> str | None:
+        given = super().db_type(connection)
+        if given is None or connection.vendor != "postgresql":
+            return given
+        return given.replace("varchar", "character varying")

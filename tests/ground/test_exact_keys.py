@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from django.db import connection as connection_to_database
 from django.utils import timezone
 
-from mktg_integration.models import Connection, Contact, Lead, Tag
+from mktg_integration.models import Connection, Contact, Lead, OutboxRow, Tag
 from mktg_integration.records import ContactStatus
 
 
@@ -40,3 +41,15 @@ def test_two_addresses_that_differ_by_an_accent_are_two(connection: Connection) 
 
     assert Contact.objects.get(email_key="jose@example.com").remote_id == "0"
     assert Lead.objects.filter(email_key="josé@example.com").count() == 1
+
+
+@pytest.mark.skipif(connection_to_database.vendor != "postgresql", reason="only PostgreSQL has such indexes")
+def test_keys_have_one_index_and_find_what_begins_with_a_text(connection: Connection) -> None:
+    with connection_to_database.cursor() as cursor:
+        indexes = connection_to_database.introspection.get_constraints(cursor, OutboxRow._meta.db_table)
+        # On a table so small the planner would read it whole, whatever index there is.
+        cursor.execute("SET LOCAL enable_seqscan = off")
+        plan = OutboxRow.objects.filter(pk__startswith="1:profile:").explain()
+
+    assert not [name for name in indexes if name.endswith("_like")]
+    assert "Index Cond" in plan
