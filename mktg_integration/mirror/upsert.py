@@ -20,6 +20,7 @@ from django.db import connections, models, router, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from mktg_integration import sql
+from mktg_integration.models.keys import KeyField
 
 PAGE = 1000
 """The most rows of one statement."""
@@ -274,7 +275,7 @@ def _converter(connection: BaseDatabaseWrapper, field: Any) -> Callable[[Any], A
     if isinstance(field, models.DateTimeField):
         # Most rows of a page have the same times.
         return lru_cache(_TIMES)(_isoformat if connection.vendor == "postgresql" else partial(_adapted, connection))
-    if type(field) is models.CharField:
+    if type(field) in (models.CharField, KeyField):
         return partial(_checked if is_key else _cut, field.max_length or 0)
     if isinstance(field, models.IntegerField | models.BooleanField):
         return _same
