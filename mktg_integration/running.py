@@ -120,11 +120,32 @@ class RunWriter:
 def reopen(run: Run) -> bool:
     """Have a run that ended, stalled or waits go on. False where it is another's by now."""
     as_seen = Run.objects.filter(pk=run.pk, status=run.status, moved_at=run.moved_at)
+    now = timezone.now()
+    counts = {**run.counts, **paced_from(run, now)}
     again = {"status": RunStatus.RUNNING, "finished_at": None, "cancel_requested": False, "detail": ""}
-    if not as_seen.update(**again, moved_at=timezone.now()):
+    if not as_seen.update(**again, moved_at=now, counts=counts):
         return False
     run.refresh_from_db()
     return True
+
+
+def done_of(run: Run) -> int:
+    """How many of its ``total`` it has gone through: rows of a pull, people of a push or a reconcile."""
+    counts = run.counts
+    if run.kind == RunKind.PULL:
+        return sum(int(counts.get(name, 0)) for name in ("added", "changed", "unchanged", "rejected"))
+    if run.kind == RunKind.RECONCILE:
+        return int(counts.get("people", 0))
+    if counts.get("stage") == "marking":
+        return int(counts.get("marked", 0))
+    if "left" in counts and run.total is not None:
+        return max(run.total - int(counts["left"]), 0)
+    return int(counts.get("sent", counts.get("done", 0)))
+
+
+def paced_from(run: Run, moment: datetime) -> dict[str, Any]:
+    """Of ``counts``: from when on, and from how many, its speed is measured."""
+    return {"since": moment.isoformat(), "since_done": done_of(run)}
 
 
 def is_stalled(run: Run, *, now: datetime | None = None) -> bool:

@@ -91,7 +91,7 @@ class _Part:
         if self.counts.get("stage") != "sending":
             self.counts["stage"] = "sending"
             self.counts["until"] = (timezone.now() + SLACK).isoformat()
-            self.counts["left"] = self._left()
+            self.counts |= {"since": timezone.now().isoformat(), "since_done": 0, "left": self._left()}
             self.writer.moved(self.counts, total=max(self.counts["left"], self.counts["marked"]))
         return self._send()
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
@@ -34,6 +34,7 @@ from mktg_integration.providers.base import Intent, Person
 from mktg_integration.push import bulk, claims, guard, introduce, pace, people, record, wake
 from mktg_integration.push.deliver import Delivered, Delivery, Rejection, Stop, stop_for
 from mktg_integration.push.occurrences import deliver_occurrences
+from mktg_integration.running import ERRORS
 from mktg_integration.signals import connection_needs_attention
 
 logger = logging.getLogger("mktg_integration.push")
@@ -59,6 +60,8 @@ NEEDS_A_PERSON = frozenset(
     }
 )
 
+OnBatch = Callable[["DrainReport"], Any]
+
 
 @dataclass
 class DrainReport:
@@ -74,6 +77,8 @@ class DrainReport:
     detail: str = ""
     next_in: float | None = None
     reasons: dict[str, int] = field(default_factory=dict)
+    errors: list[dict[str, Any]] = field(default_factory=list)
+    """The first rejections, as ``Run.errors`` keeps them."""
 
     def counts(self) -> dict[str, Any]:
         return {
@@ -93,12 +98,15 @@ def drain(
     seconds: float | None = None,
     foreground: bool = False,
     callback_url: bulk.CallbackURL | None = None,
+    on_batch: OnBatch | None = None,
 ) -> DrainReport:
     """Send what is due over one connection, for at most ``seconds`` (default ``DRAIN_SECONDS``).
 
     In the ``foreground`` a person watches: waits of the connection are tried at once, rates are waited for, and
     identical rejections do not stop it. ``callback_url`` says where a service may answer large requests later; without
-    it all are answered at once. Raises nothing for what a service or a row does wrong.
+    it all are answered at once. ``on_batch`` is told after each batch, by a run of its own: then no run is written and
+    no further task queued here, and what it raises ends the drain in order. Raises nothing for what a service or a row
+    does wrong.
     """
     connection = Connection.objects.select_related("state", "oauth").get(pk=connection_id)
     report = DrainReport()
@@ -112,13 +120,13 @@ def drain(
             report.waiting = report.waiting or "busy"
             return report
         try:
-            _Drain(connection, lease, report, ends_at, foreground, callback_url).run()
+            _Drain(connection, lease, report, ends_at, foreground, callback_url, on_batch).run()
         finally:
             lease.release()
         # A wake-up that found us at work went away; so we look once more after giving the lease back.
         if report.waiting or time.monotonic() >= ends_at or not wake.is_overdue(connection_id):
             break
-    if report.next_in is not None and not foreground:
+    if report.next_in is not None and not foreground and on_batch is None:
         background.enqueue(TASK, connection_id, delay=report.next_in)
     return report
 
@@ -161,7 +169,9 @@ class _Drain:
         ends_at: float,
         foreground: bool,
         callback_url: bulk.CallbackURL | None,
+        on_batch: OnBatch | None,
     ) -> None:
+        self.on_batch = on_batch
         self.callback_url = callback_url
         self.connection = connection
         self.lease = lease
@@ -262,6 +272,8 @@ class _Drain:
             self._send(delivery, rows)
             self.in_hand = False
             self._look_well()
+            if self.on_batch is not None:
+                self.on_batch(self.report)
             if batches and len(rows) < settings.CLAIM_SIZE and not self.foreground:
                 # What was marked meanwhile has a wake-up of its own, and makes a fuller batch with what follows it.
                 return
@@ -354,6 +366,8 @@ class _Drain:
             if row.subject in out.rejected:
                 self.report.rejected += 1
                 code = out.rejected[row.subject].verdict.code
+                if len(self.report.errors) < ERRORS:
+                    self.report.errors.append(_told(row, out.rejected[row.subject]))
                 self.report.reasons[code] = self.report.reasons.get(code, 0) + 1
             elif row.subject in out.kept:
                 self.report.released += 1
@@ -393,17 +407,30 @@ class _Drain:
             report.postponed + report.released,
             f"; waits: {report.detail or report.waiting}" if report.waiting else "",
         )
-        Run.objects.create(
-            connection=self.connection,
-            kind=RunKind.PUSH,
-            status=RunStatus.WAITING if report.waiting else RunStatus.DONE,
-            started_at=self.started_at,
-            finished_at=now,
-            counts=report.counts(),
-            detail=report.detail[:500],
-        )
+        if self.on_batch is None:
+            Run.objects.create(
+                connection=self.connection,
+                kind=RunKind.PUSH,
+                status=RunStatus.WAITING if report.waiting else RunStatus.DONE,
+                started_at=self.started_at,
+                finished_at=now,
+                counts=report.counts(),
+                detail=report.detail[:500],
+                errors=report.errors,
+            )
         if report.calls and not report.waiting:
             ConnectionState.objects.filter(connection=self.connection).update(last_success_at=now)
+
+
+def _told(row: OutboxRow, rejection: Rejection) -> dict[str, Any]:
+    verdict = rejection.verdict
+    return {
+        "about": row.subject,
+        "code": verdict.code,
+        "reason": verdict.reason,
+        "status": rejection.status,
+        "request_id": rejection.request_id,
+    }
 
 
 def _riding(delivery: Delivery, batch: people.Batch, rows: Sequence[OutboxRow]) -> dict[str, Person]:
