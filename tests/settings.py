@@ -75,6 +75,7 @@ INSTALLED_APPS = [
     "django.contrib.messages",
     "django.contrib.staticfiles",
     "rest_framework",
+    "drf_spectacular",
     "django_q",
     "mktg_integration",
     "tests.testapp",
@@ -113,6 +114,9 @@ Q_CLUSTER = {
     "poll": 0.2,
     "catch_up": False,
 }
+
+REST_FRAMEWORK = {"DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema"}
+SPECTACULAR_SETTINGS = {"TITLE": "Marketing", "VERSION": "1", "SCHEMA_PATH_PREFIX": "/marketing/api/v1"}
 
 MKTG_INTEGRATION: dict[str, Any] = {
     "ENCRYPTION_KEYS": ["uLr1sZ0R2oH3m3yAQn0x2q4D1q8kM5cC9bPzq0o2V7A="],

@@ -12,7 +12,7 @@ from rest_framework.throttling import ScopedRateThrottle
 
 from mktg_integration.api.problems import handle
 from mktg_integration.conf import NAME, settings
-from mktg_integration.permissions import VIEW_PERSONAL_DATA, may
+from mktg_integration.permissions import may
 
 Needs = Mapping[str, str | Sequence[str]]
 """``{action: permission or permissions}``; no permissions: any active staff."""
@@ -63,11 +63,6 @@ def _has(user: Any, needed: str | Sequence[str]) -> bool:
     return staff and all(may(user, one) for one in needed)
 
 
-def sees_people(user: Any) -> bool:
-    """Whether addresses, names and fields of people are shown to this user as they are."""
-    return may(user, VIEW_PERSONAL_DATA)
-
-
 class ScopedThrottle(ScopedRateThrottle):
     """DRF's, by scopes of our own with rates of our own; ``MKTG_INTEGRATION["API"]["THROTTLE_RATES"]`` or the site's
     ``DEFAULT_THROTTLE_RATES`` replace them. Not by ``throttle_scope``, for which a site may have a throttle itself."""
@@ -102,21 +97,22 @@ class Guarded:
         return self.read_scope if request.method in SAFE_METHODS else self.write_scope
 
     def get_authenticators(self) -> list[Any]:
-        return [one() for one in _classes("AUTHENTICATION_CLASSES", api_settings.DEFAULT_AUTHENTICATION_CLASSES)]
+        return [one() for one in import_classes("AUTHENTICATION_CLASSES", api_settings.DEFAULT_AUTHENTICATION_CLASSES)]
 
     def get_permissions(self) -> list[Any]:
-        site = _classes("PERMISSION_CLASSES", api_settings.DEFAULT_PERMISSION_CLASSES)
+        site = import_classes("PERMISSION_CLASSES", api_settings.DEFAULT_PERMISSION_CLASSES)
         return [one() for one in (*site, *self.permission_classes)]
 
     def get_throttles(self) -> list[Any]:
-        site = _classes("THROTTLE_CLASSES", api_settings.DEFAULT_THROTTLE_CLASSES)
+        site = import_classes("THROTTLE_CLASSES", api_settings.DEFAULT_THROTTLE_CLASSES)
         return [one() for one in (*site, ScopedThrottle)]
 
     def get_exception_handler(self) -> Any:
         return handle
 
 
-def _classes(name: str, site: Sequence[Any]) -> list[Any]:
+def import_classes(name: str, site: Sequence[Any]) -> list[Any]:
+    """Those that ``MKTG_INTEGRATION["API"]`` names, else the site's own. Raises ``ConfigurationError``."""
     given = settings.API.get(name)
     if given is None:
         return list(site)

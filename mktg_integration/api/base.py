@@ -22,13 +22,16 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.reverse import reverse
 
-from mktg_integration.api.access import STAFF, Guarded, MayDo, Needs, sees_people
+from mktg_integration.api.access import STAFF, Guarded, MayDo, Needs
+from mktg_integration.api.openapi import Schema
 from mktg_integration.api.problems import ProblemSerializer, problem
 from mktg_integration.audit import Actor
+from mktg_integration.insight.masking import masked, sees_people
 from mktg_integration.models import Run
 
 __all__ = [
     "STAFF",
+    "AcceptedSerializer",
     "ApiView",
     "FilterBackend",
     "MayDo",
@@ -83,17 +86,26 @@ class Ordering(filters.OrderingFilter):
 class ApiView(Guarded, views.APIView):
     """A plain view; ``needs`` by method: ``{"get": …, "post": …}``."""
 
+    schema = Schema()
+
 
 class Views(Guarded, viewsets.GenericViewSet[M]):
     """A view set; add DRF's mixins. ``needs`` by action."""
 
+    schema = Schema()
     pagination_class = Pages
     filter_backends = (FilterBackend, Ordering)
-    lookup_value_regex = r"\d{1,18}"
 
 
 class ReadViews(mixins.ListModelMixin, mixins.RetrieveModelMixin, Views[M]):
     """A list and a detail, nothing else."""
+
+
+class AcceptedSerializer(serializers.Serializer[Any]):
+    """What an answer 202 says: the run that was begun."""
+
+    run = serializers.IntegerField()
+    url = serializers.URLField(help_text="Where the run's progress is told.")
 
 
 def actor_of(request: Request) -> Actor:
@@ -108,17 +120,6 @@ def accepted(run: Run, request: Request) -> Response:
 
 
 # Personal data
-
-
-def masked(value: Any) -> Any:
-    """What is shown of personal data without ``VIEW_PERSONAL_DATA``: that there is something, and of what shape."""
-    if isinstance(value, dict):
-        return {name: masked(inner) for name, inner in value.items()}
-    if isinstance(value, list):
-        return [masked(inner) for inner in value]
-    if value in (None, ""):
-        return value
-    return "•••"
 
 
 class PersonalSerializer(serializers.ModelSerializer[M]):

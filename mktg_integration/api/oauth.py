@@ -8,8 +8,9 @@ from rest_framework import serializers
 from rest_framework.authentication import SessionAuthentication
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 
+from mktg_integration.api.base import ApiView, ProblemSerializer, problem
+from mktg_integration.api.openapi import documented
 from mktg_integration.exceptions import ConfigurationError, DecryptionError
 from mktg_integration.oauth.install import InstallError, start
 from mktg_integration.oauth.pages import PAGES
@@ -23,12 +24,24 @@ class StartSerializer(serializers.Serializer[Any]):
     connection = serializers.CharField(required=False, allow_blank=True, default="", max_length=64)
 
 
-class StartView(APIView):
+class StartedSerializer(serializers.Serializer[Any]):
+    authorize_url = serializers.URLField(help_text="Where to send the browser.")
+
+
+class StartView(ApiView):
     """Answers ``{"authorize_url": …}``. By session alone: the flow is bound to the browser that finishes it."""
 
-    authentication_classes = [SessionAuthentication]
     permission_classes = [MayConnect]
+    calling = frozenset({"post"})
 
+    def get_authenticators(self) -> list[Any]:
+        return [SessionAuthentication()]
+
+    @documented(
+        request=StartSerializer,
+        responses={200: StartedSerializer, 500: ProblemSerializer},
+        summary="Begin to connect an account by OAuth",
+    )
     def post(self, request: Request, provider: str) -> Response:
         given = StartSerializer(data=request.data)
         given.is_valid(raise_exception=True)
@@ -36,7 +49,7 @@ class StartView(APIView):
             address = start(request._request, provider, **given.validated_data)
         except InstallError as error:
             page = PAGES[error.kind]
-            return Response({"detail": f"{page.title}. {page.text}", "code": error.kind}, status=page.status)
+            return Response(problem(page.status, error.kind, f"{page.title}. {page.text}"), status=page.status)
         except (ConfigurationError, DecryptionError) as error:
-            return Response({"detail": str(error), "code": "configuration"}, status=500)
+            return Response(problem(500, "configuration", str(error)), status=500)
         return Response({"authorize_url": address}, headers={"Cache-Control": "no-store"})

@@ -42,7 +42,13 @@ class ProblemSerializer(serializers.Serializer[Any]):
 
 def problem(status: int, code: str, detail: str, errors: dict[str, list[str]] | None = None) -> dict[str, Any]:
     """The body of an answer from 400 on."""
-    return {"status": status, "code": code, "detail": detail, "errors": errors or {}}
+    told = {_plain(place): [_plain(text) for text in texts] for place, texts in (errors or {}).items()}
+    return {"status": status, "code": code, "detail": _plain(detail), "errors": told}
+
+
+def _plain(text: str) -> str:
+    """Without halves of surrogate pairs, which a caller may have sent and no answer can carry."""
+    return str(text).encode("utf-8", "replace").decode()
 
 
 def handle(error: Exception, context: dict[str, Any]) -> Response | None:
