@@ -1,0 +1,240 @@
+"""``contacts/``: people as the services know them, and what staff may have done with one of them.
+
+No address is ever part of an address: a request's line is logged by servers, so a search by address is a ``POST``, and
+a contact that a service knows by its address alone has a sealed id (``ids``).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import django_filters
+from django.db.models import QuerySet
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from rest_framework import serializers
+from rest_framework.decorators import action
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from mktg_integration import audit
+from mktg_integration.api import ids
+from mktg_integration.api.base import actor_of
+from mktg_integration.api.me import ExportSerializer, as_file
+from mktg_integration.api.mirror import COMMON, MirroredFilter, MirroredSerializer, MirrorViews
+from mktg_integration.api.openapi import documented
+from mktg_integration.models import AuditAction, Connection, Contact, Tagging
+from mktg_integration.models.mirror import STATUS_CHOICES
+from mktg_integration.operations import people
+from mktg_integration.permissions import APP, ERASE, SYNC, VIEW_PERSONAL_DATA
+from mktg_integration.preferences.export import export_of_contact
+from mktg_integration.profile import normal_email
+
+VIEW = f"{APP}.view_contact"
+MOST_FOUND = 100
+
+
+class ContactSerializer(MirroredSerializer[Contact]):
+    """A contact in a list. ``subject`` is whose it is (``user:<pk>``, ``lead:<id>``, empty: nobody's here)."""
+
+    personal = ("email", "first_name", "values")
+
+    class Meta:
+        model = Contact
+        fields = (*COMMON, "email", "status", "first_name", "values", "subject", "last_pushed_at")
+
+
+class ContactTagSerializer(serializers.Serializer[Tagging]):
+    id = serializers.SerializerMethodField()
+    name = serializers.SerializerMethodField(help_text="Empty while the service has not told it.")
+    tagged_at = serializers.DateTimeField(allow_null=True)
+
+    def get_id(self, row: Tagging) -> str:
+        return ids.shown(row.tag_id)
+
+    def get_name(self, row: Tagging) -> str:
+        return str(self.context["names"].get(row.tag_id, ""))
+
+
+class ContactDetailSerializer(ContactSerializer):
+    """A contact with its tags, its company and the service's answer."""
+
+    tags = serializers.SerializerMethodField()
+    personal = (*ContactSerializer.personal, "company_values", "raw")
+
+    class Meta(ContactSerializer.Meta):
+        fields = (*ContactSerializer.Meta.fields, "company_values", "tags", "raw")
+
+    @documented(responses=ContactTagSerializer(many=True))
+    def get_tags(self, row: Contact) -> list[dict[str, Any]]:
+        rows = Tagging.objects.filter(contact_id=row.pk, deleted_at=None).order_by("pk")
+        found = list(rows.only("key", "tag_id", "tagged_at"))
+        names = dict(Tagging._meta.get_field("tag").related_model.objects.filter(  # type: ignore[union-attr]
+            pk__in=[one.tag_id for one in found]
+        ).values_list("pk", "name"))  # fmt: skip
+        return list(ContactTagSerializer(found, many=True, context={"names": names}).data)
+
+
+class ContactFilter(MirroredFilter):
+    """``status`` goes with a ``connection``; ``tag`` is a tag's id, ``subject`` a person (``user:<pk>``)."""
+
+    status = django_filters.ChoiceFilter(choices=STATUS_CHOICES, method="of_status", label="Status at the service")
+    tag = django_filters.CharFilter(method="with_tag", label="Id of a tag")
+    subject = django_filters.CharFilter(field_name="subject", label="Whose contact it is: user:<pk> or lead:<id>")
+
+    def of_status(self, rows: QuerySet[Contact], name: str, value: str) -> QuerySet[Contact]:
+        connection = self.form.cleaned_data.get("connection")
+        if connection is None:
+            raise serializers.ValidationError({"status": [_("Name the connection too.")]})
+        # As the index has them.
+        return rows.filter(connection_id=int(connection), status=value)
+
+    def with_tag(self, rows: QuerySet[Contact], name: str, value: str) -> QuerySet[Contact]:
+        members = Tagging.objects.filter(tag_id=ids.key_of(value), deleted_at=None)
+        return rows.filter(pk__in=members.values("contact_id"))
+
+
+class SearchSerializer(serializers.Serializer[Any]):
+    """The whole address, however its letters are written."""
+
+    email = serializers.CharField(max_length=254)
+
+
+class ScopeSerializer(serializers.Serializer[Any]):
+    """``connection``: the id of the one that is meant; else all of them."""
+
+    connection = serializers.PrimaryKeyRelatedField(
+        queryset=Connection.objects.all(), required=False, allow_null=True, default=None
+    )
+
+
+class TagNameSerializer(ScopeSerializer):
+    name = serializers.CharField(max_length=255)
+
+
+class EvidenceSerializer(ScopeSerializer):
+    """How it is known that the person agreed to be mailed; without it nobody is subscribed."""
+
+    how = serializers.CharField(max_length=255, help_text="Such as: signed the list at the fair.")
+    when = serializers.DateTimeField(required=False, help_text="When the person agreed; default now.")
+    who = serializers.CharField(
+        max_length=255, required=False, allow_blank=True, default="", help_text="Who said so; default: who asks."
+    )
+    form = serializers.CharField(
+        max_length=255,
+        required=False,
+        allow_blank=True,
+        default="",
+        help_text="The form that asks the person to confirm, by its name or id at the service.",
+    )
+
+
+class AcceptedSerializer(serializers.Serializer[Any]):
+    """Noted; the services hear of it a moment later."""
+
+    person = serializers.CharField(help_text="Whom it was noted for; empty where the contact is nobody's here.")
+
+
+class ContactViewSet(MirrorViews[Contact]):
+    """Contacts, and what may be done with one. Without the permission to see personal data they are masked."""
+
+    queryset = Contact.objects.all()
+    serializer_class = ContactSerializer
+    filterset_class = ContactFilter
+    needs = {
+        "list": VIEW,
+        "retrieve": VIEW,
+        "search": (VIEW, VIEW_PERSONAL_DATA),
+        "sync": (VIEW, SYNC),
+        "tag": (VIEW, SYNC),
+        "untag": (VIEW, SYNC),
+        "subscribe": (VIEW, SYNC),
+        "unsubscribe": (VIEW, SYNC),
+        "forget": (VIEW, ERASE),
+        "export": (VIEW, VIEW_PERSONAL_DATA),
+    }
+
+    def get_serializer_class(self) -> Any:
+        return ContactDetailSerializer if self.action == "retrieve" else super().get_serializer_class()
+
+    @documented(request=SearchSerializer, responses=ContactSerializer(many=True), summary="Contacts of an address")
+    @action(detail=False, methods=["post"], filterset_class=None, pagination_class=None)
+    def search(self, request: Request) -> Response:
+        """Of all connections, those that are gone too. In the body, because addresses of requests are logged."""
+        given = _given(SearchSerializer, request)
+        found = Contact.objects.filter(email_key=normal_email(given["email"])).order_by("pk")[:MOST_FOUND]
+        return Response(self.get_serializer(found, many=True).data)
+
+    @documented(request=ScopeSerializer, responses={202: AcceptedSerializer}, summary="Have the person sent now")
+    @action(detail=True, methods=["post"])
+    def sync(self, request: Request, pk: str) -> Response:
+        connection = _given(ScopeSerializer, request)["connection"]
+        contact = self.get_object()
+        people.sync(actor_of(request), [_who(contact)], None if connection is None else [connection])
+        return _accepted(contact)
+
+    @documented(request=TagNameSerializer, responses={202: AcceptedSerializer}, summary="Give the person a tag")
+    @action(detail=True, methods=["post"])
+    def tag(self, request: Request, pk: str) -> Response:
+        given = _given(TagNameSerializer, request)
+        contact = self.get_object()
+        people.tag(actor_of(request), [_who(contact)], given["name"], given["connection"])
+        return _accepted(contact)
+
+    @documented(request=TagNameSerializer, responses={202: AcceptedSerializer}, summary="Take a tag from the person")
+    @action(detail=True, methods=["post"])
+    def untag(self, request: Request, pk: str) -> Response:
+        given = _given(TagNameSerializer, request)
+        contact = self.get_object()
+        people.untag(actor_of(request), [_who(contact)], given["name"], given["connection"])
+        return _accepted(contact)
+
+    @documented(request=EvidenceSerializer, responses={202: AcceptedSerializer}, summary="The person agreed")
+    @action(detail=True, methods=["post"])
+    def subscribe(self, request: Request, pk: str) -> Response:
+        """The one act that lifts an earlier opt-out, so it asks how the person agreed."""
+        given = _given(EvidenceSerializer, request)
+        contact = self.get_object()
+        evidence = people.Evidence(how=given["how"], when=given.get("when") or timezone.now(), who=given["who"])
+        people.subscribe(actor_of(request), _who(contact), evidence, given["connection"], given["form"])
+        return _accepted(contact)
+
+    @documented(request=ScopeSerializer, responses={202: AcceptedSerializer}, summary="Unsubscribe the person")
+    @action(detail=True, methods=["post"])
+    def unsubscribe(self, request: Request, pk: str) -> Response:
+        given = _given(ScopeSerializer, request)
+        contact = self.get_object()
+        people.unsubscribe(actor_of(request), [_who(contact)], given["connection"])
+        return _accepted(contact)
+
+    @documented(request=None, responses={202: AcceptedSerializer}, summary="Have the person forgotten")
+    @action(detail=True, methods=["post"])
+    def forget(self, request: Request, pk: str) -> Response:
+        """At every service and in the mirror. The user's own row is the site's to delete."""
+        contact = self.get_object()
+        people.forget(actor_of(request), _who(contact))
+        return _accepted(contact)
+
+    @documented(responses=ExportSerializer, summary="All that is held of the person")
+    @action(detail=True, methods=["get"])
+    def export(self, request: Request, pk: str) -> Response:
+        contact = self.get_object()
+        told = export_of_contact(contact)
+        audit.record(actor_of(request), AuditAction.EXPORTED, connection=contact.connection, subject=contact.subject)
+        return as_file(told)
+
+
+def _given(kind: type[serializers.Serializer[Any]], request: Request) -> dict[str, Any]:
+    given = kind(data=request.data)
+    given.is_valid(raise_exception=True)
+    values: dict[str, Any] = given.validated_data
+    return values
+
+
+def _who(contact: Contact) -> str:
+    """Whom an act is meant for: whose contact it is, else whoever has its address."""
+    return contact.subject or contact.email
+
+
+def _accepted(contact: Contact) -> Response:
+    return Response({"person": contact.subject}, status=202)
