@@ -47,6 +47,13 @@ DEFAULTS: dict[str, Any] = {
     "BACKOFF_SECONDS": 15.0,
     "BACKOFF_SECONDS_MAX": 3600.0,
     "LIST_LAG_SECONDS": 300.0,
+    # So often a pull reads a list as a whole, and who is in which tag, form and sequence: that somebody or something is
+    # gone is seen by such readings alone.
+    "PULL_FULL_DAYS": 1.0,
+    "PULL_MEMBERS_FULL_DAYS": 7.0,
+    # This share of the service's documented rate a pull leaves to the push; the second one while that has work.
+    "PULL_RESERVE": 0.05,
+    "PULL_RESERVE_WHILE_DUE": 0.5,
     "CLAIM_SIZE": 1000,
     "POOL_SIZE": 8,
     "IDENTICAL_REJECTIONS": 20,
@@ -81,6 +88,9 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "ON_USER_DELETE": ("unsubscribe", "forget", "keep"),
 }
 
+SHARES = frozenset({"MASS_SHARE", "PULL_RESERVE", "PULL_RESERVE_WHILE_DUE"})
+"""Settings from 0 to 1."""
+
 
 class Settings:
     """Attribute access to the dict, with defaults. Unknown attributes raise ``AttributeError``."""
@@ -109,6 +119,10 @@ class Settings:
     BACKOFF_SECONDS: float
     BACKOFF_SECONDS_MAX: float
     LIST_LAG_SECONDS: float
+    PULL_FULL_DAYS: float
+    PULL_MEMBERS_FULL_DAYS: float
+    PULL_RESERVE: float
+    PULL_RESERVE_WHILE_DUE: float
     CLAIM_SIZE: int
     POOL_SIZE: int
     IDENTICAL_REJECTIONS: int

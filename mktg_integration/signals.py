@@ -35,6 +35,10 @@ purchase_created = Signal()
 run_finished = Signal()
 """A pull, push or reconcile has ended. Arguments: ``connection``, ``run`` (``Run``)."""
 
+DELETIONS = "deletions"
+"""The ``reason`` where a pull found so many rows gone that it marked none."""
+
 connection_needs_attention = Signal()
-"""A connection waits for a person. Arguments: ``connection``, ``reason`` (``WaitReason``), ``detail`` (plain words,
-without personal data). Sent when the connection starts to wait, not with each drain that finds it waiting."""
+"""A connection waits for a person. Arguments: ``connection``, ``reason`` (``WaitReason``, or ``DELETIONS``), ``detail``
+(plain words, without personal data). Sent when the connection starts to wait, not with each drain that finds it
+waiting."""

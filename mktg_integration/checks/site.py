@@ -11,7 +11,7 @@ from django.core.checks import CheckMessage
 from django.utils.module_loading import import_string
 
 from mktg_integration.checks.messages import did_you_mean, error, given, key
-from mktg_integration.conf import CHOICES, DEFAULTS, NAME
+from mktg_integration.conf import CHOICES, DEFAULTS, NAME, SHARES
 
 
 def check_site(**_: Any) -> list[CheckMessage]:
@@ -40,7 +40,7 @@ def _wanted(name: str, value: Any) -> str:
     default = DEFAULTS[name]
     if name in CHOICES:
         return "" if value in CHOICES[name] else "one of: " + ", ".join(map(repr, CHOICES[name]))
-    if name == "MASS_SHARE":
+    if name in SHARES:
         return "" if _is_number(value) and 0 <= value <= 1 else "a share between 0 and 1"
     if name == "PUBLIC_URL":
         return "" if _is_address(value) else "this site's address, such as 'https://example.com'"

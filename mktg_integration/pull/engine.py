@@ -14,7 +14,7 @@ from typing import Any
 
 from mktg_integration import background
 from mktg_integration.conf import settings
-from mktg_integration.exceptions import Action, MktgError, ServiceError
+from mktg_integration.exceptions import Action, ConfigurationError, CopyError, MktgError, ServiceError
 from mktg_integration.http import Unlimited
 from mktg_integration.models import Connection, PullCheckpoint, PullPhase, Run, RunKind, RunStatus
 from mktg_integration.pull import paces
@@ -164,7 +164,7 @@ class _Pull:
         except MktgError as error:
             return RunStatus.FAILED, str(error), None
         client = driver.client(account, limiter=limiter or Unlimited(), tokens=tokens)
-        fetcher = Fetcher(driver, client, pace, may_go_on=self._may_go_on, patient=self.patient)
+        fetcher = Fetcher(driver, client, pace, may_go_on=self._may_go_on, patient=self.patient, tokens=tokens)
         tools = Tools.of(fetcher)
         try:
             for stream in self._wanted():
@@ -227,7 +227,8 @@ class _Pull:
             self._failed(stream, counts, error)
             if isinstance(error, ParentVanishedError) and error.parent in self.progress.streams:
                 self.progress.streams[error.parent].state = "outdated"
-            return True
+            # What keeps the token from being refreshed keeps the others from being read.
+            return not isinstance(error, ConfigurationError | CopyError)
         counts.state = "done"
         return True
 

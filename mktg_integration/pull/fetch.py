@@ -8,7 +8,7 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Protocol
 
 from django.utils import timezone
 
@@ -36,6 +36,13 @@ class Paused(Exception):  # noqa: N818 (not an error: it ends a pull in order)
         super().__init__(detail)
 
 
+class Renewable(Protocol):
+    """Tokens that may be replaced by newer ones, by the thread that reads the database."""
+
+    def renew(self) -> bool:
+        """Whether there is another token now. Raises ``ServiceError``, ``ConfigurationError``, ``CopyError``."""
+
+
 @dataclass(frozen=True)
 class Fetched:
     ask: Ask
@@ -45,7 +52,8 @@ class Fetched:
 
 class Fetcher:
     """Of one connection. ``may_go_on`` says whether budget and lease let another call begin; ``patient``: a person
-    watches, so waits are waited for here."""
+    watches, so waits are waited for here. ``tokens``: renewed where the service refuses the one in use, after which the
+    same page is asked for again."""
 
     def __init__(
         self,
@@ -55,12 +63,14 @@ class Fetcher:
         *,
         may_go_on: Callable[[], bool],
         patient: bool,
+        tokens: Renewable | None = None,
     ) -> None:
         self._driver = driver
         self._client = client
         self._pace = pace
         self._may_go_on = may_go_on
         self._patient = patient
+        self._tokens = tokens
         self._thread = ThreadPoolExecutor(1, thread_name_prefix=f"mktg-pull-{driver.name}")
 
     def close(self) -> None:
@@ -84,7 +94,8 @@ class Fetcher:
                 return fetching.future.result()
             except ServiceError as error:
                 tries += 1
-                self._wait_out(error, tries)
+                if not self._is_renewed(error):
+                    self._wait_out(error, tries)
 
     def _start_when_ready(self, reading: Reading, ask: Ask) -> Fetching:
         while True:
@@ -95,6 +106,10 @@ class Fetcher:
                 raise Paused
             seconds = self._pace.seconds_to_next()
             time.sleep(min(seconds, 1.0))
+
+    def _is_renewed(self, error: ServiceError) -> bool:
+        """Whether the page may be asked for again with another token than the one that was refused."""
+        return error.status == 401 and self._tokens is not None and self._tokens.renew()
 
     def _wait_out(self, error: ServiceError, tries: int) -> None:
         if error.action is Action.WAIT:

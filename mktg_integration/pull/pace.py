@@ -15,10 +15,6 @@ from mktg_integration.rates import PreparedSlots, SharedSlots, bucket_for
 
 GRAB = 10
 """Slots taken at once, so that the statements for them are few beside those of their pages."""
-RESERVE = 0.05
-"""The share of the rate that is left to the push."""
-RESERVE_WHILE_DUE = 0.5
-"""The same while something of the push, other than a backfill, is due."""
 LOOK_AGAIN_SECONDS = 0.5
 
 
@@ -90,8 +86,11 @@ class Paced:
         due = OutboxRow.objects.filter(
             connection=self._connection, lane__in=[Lane.URGENT, Lane.LIVE], due_at__lte=timezone.now()
         )
-        share = RESERVE_WHILE_DUE if due.exists() else RESERVE
-        return max(1, int(self._shared.requests * share))
+        # While something of the push, other than a backfill, is due, more is left to it.
+        share = settings.PULL_RESERVE_WHILE_DUE if due.exists() else settings.PULL_RESERVE
+        # Whatever is to be left, a pull that could take nothing would wait for ever.
+        most = max(self._shared.requests - GRAB, self._shared.requests // 2)
+        return min(max(1, int(self._shared.requests * share)), most)
 
     def _give_back(self) -> None:
         ended = self._prepared.ended()

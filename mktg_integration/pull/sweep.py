@@ -13,12 +13,12 @@ from django.db import router
 from mktg_integration import sql
 from mktg_integration.conf import settings
 from mktg_integration.mirror import news
-from mktg_integration.models import PullPage, Tagging
+from mktg_integration.models import Connection, PullPage, Tagging
 from mktg_integration.models.mirror import Mirrored
 from mktg_integration.pull.breath import Breath
 from mktg_integration.pull.reading import HASH_BYTES, Reading, hashed
 from mktg_integration.pull.streams import FOLLOWERS
-from mktg_integration.signals import tag_removed
+from mktg_integration.signals import DELETIONS, connection_needs_attention, tag_removed
 
 SCAN = 5000
 """Keys looked at in one statement."""
@@ -38,14 +38,24 @@ def sweep(reading: Reading, breath: Breath, *, confirmed: bool) -> int:
     if missing > 1 and not confirmed:
         there = reading.stream.rows().count()
         if missing > settings.MASS_SHARE * there:
+            asks = TooManyMissing(reading.stream.name, missing, there)
+            is_new = not reading.checkpoint.missing
             reading.ask(missing)
-            raise TooManyMissing(reading.stream.name, missing, there)
+            if is_new:
+                _tell(reading, asks)
+            raise asks
     if missing:
         for keys in _missing(reading, seen):
             for start in range(0, len(keys), MARK):
                 _mark(reading, keys[start : start + MARK], breath)
     reading.finish(confirmed=True)
     return missing
+
+
+def _tell(reading: Reading, asks: TooManyMissing) -> None:
+    """Once, however often the question comes up again before somebody answers it."""
+    connection = reading.stream.connection
+    connection_needs_attention.send_robust(sender=Connection, connection=connection, reason=DELETIONS, detail=str(asks))
 
 
 class TooManyMissing(Exception):  # noqa: N818 (not an error: it asks)

@@ -55,6 +55,21 @@ def test_new_taggings_come_by_date_and_removed_ones_by_the_full_pace(read: Pull,
     assert Tagging.objects.filter(deleted_at=None).count() == 30
 
 
+@pytest.mark.parametrize(
+    ("stream", "setting"), [("contacts", "PULL_FULL_DAYS"), ("taggings", "PULL_MEMBERS_FULL_DAYS")]
+)
+def test_how_often_it_reads_in_full_is_a_setting(
+    stream: str, setting: str, read: Pull, fill: Fill, marketing: Callable[..., None]
+) -> None:
+    fill(subscribers=people(3), tags=[tag(1, "VIP")], taggings=[tagging(1, 1)])
+    read()
+    PullCheckpoint.objects.update(full_at=timezone.now() - timedelta(hours=20))
+
+    assert not read(stream).streams[stream]["full"]
+    marketing(**{setting: 0.5})
+    assert read(stream).streams[stream]["full"]
+
+
 def test_unchanged_rows_are_not_written(read: Pull, fill: Fill) -> None:
     fill(subscribers=people(20))
     read("contacts")

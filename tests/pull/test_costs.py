@@ -128,6 +128,20 @@ def test_while_the_push_has_work_it_leaves_half(kit: Connection, shared: rates.S
     assert taken_by_a_pull(kit, shared) == 50
 
 
+def test_how_much_it_leaves_is_a_setting(
+    kit: Connection, shared: rates.SharedSlots, marketing: Callable[..., None]
+) -> None:
+    marketing(PULL_RESERVE=0.3)
+    assert taken_by_a_pull(kit, shared) == 70
+
+
+def test_a_pull_that_is_to_leave_everything_is_not_starved(
+    kit: Connection, shared: rates.SharedSlots, marketing: Callable[..., None]
+) -> None:
+    marketing(PULL_RESERVE=1.0)
+    assert taken_by_a_pull(kit, shared) == pace.GRAB
+
+
 def test_the_documented_rate_is_kept(read: Pull, fill: Fill, mktg_sandbox: Sandbox) -> None:
     fill(subscribers=people(10), tags=[tag(n, f"Tag {n}") for n in range(1, 31)])
 

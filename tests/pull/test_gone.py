@@ -14,6 +14,7 @@ from mktg_integration.models import Connection, Contact, PullCheckpoint, PullPag
 from mktg_integration.pull import sweep
 from mktg_integration.records import ContactRecord, ContactStatus
 from mktg_integration.sandbox.server import Sandbox
+from mktg_integration.signals import connection_needs_attention
 from tests.pull.conftest import Fill, Pull, people, tag, tagging
 
 
@@ -63,6 +64,31 @@ def test_more_than_a_share_stops_and_asks(read: Pull, fill: Fill) -> None:
     run = Run.objects.first()
     assert run is not None
     assert run.status == "waiting"
+
+
+def test_staff_are_told_once_that_it_asks(read: Pull, fill: Fill) -> None:
+    told: list[dict[str, Any]] = []
+
+    def hear(**given: Any) -> None:
+        told.append(given)
+
+    connection_needs_attention.connect(hear)
+    try:
+        fill(subscribers=people(100))
+        read("contacts")
+        fill(subscribers=people(94))
+        read("contacts", full=True)
+        read("contacts", full=True)
+        assert [(one["connection"].name, one["reason"]) for one in told] == [("kit", "deletions")]
+        assert "6 of 100" in told[0]["detail"]
+        assert "person" not in told[0]["detail"]
+
+        read(confirm_deletions=True)
+        fill(subscribers=people(50))
+        read("contacts", full=True)
+        assert len(told) == 2, "another question"
+    finally:
+        connection_needs_attention.disconnect(hear)
 
 
 def test_a_person_confirms(read: Pull, fill: Fill) -> None:
