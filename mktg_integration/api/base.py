@@ -31,7 +31,6 @@ from mktg_integration.models import Run
 
 __all__ = [
     "STAFF",
-    "AcceptedSerializer",
     "ApiView",
     "FilterBackend",
     "MayDo",
@@ -41,6 +40,7 @@ __all__ = [
     "PersonalSerializer",
     "ProblemSerializer",
     "ReadViews",
+    "RunBegunSerializer",
     "Views",
     "accepted",
     "actor_of",
@@ -101,7 +101,7 @@ class ReadViews(mixins.ListModelMixin, mixins.RetrieveModelMixin, Views[M]):
     """A list and a detail, nothing else."""
 
 
-class AcceptedSerializer(serializers.Serializer[Any]):
+class RunBegunSerializer(serializers.Serializer[Any]):
     """What an answer 202 says: the run that was begun."""
 
     run = serializers.IntegerField()

@@ -12,7 +12,7 @@ from rest_framework.exceptions import PermissionDenied
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from mktg_integration.api.base import AcceptedSerializer, ReadViews, accepted, actor_of
+from mktg_integration.api.base import ReadViews, RunBegunSerializer, accepted, actor_of
 from mktg_integration.api.connection_form import ConnectionSerializer
 from mktg_integration.api.openapi import documented
 from mktg_integration.audit import record
@@ -147,20 +147,20 @@ class ConnectionViewSet(
     def confirm_site(self, request: Request, pk: str) -> Response:
         return self._after(operations.confirm_site)
 
-    @documented(request=PushSerializer, responses={202: AcceptedSerializer}, summary="Send what is due, or everybody")
+    @documented(request=PushSerializer, responses={202: RunBegunSerializer}, summary="Send what is due, or everybody")
     @action(detail=True, methods=["post"], serializer_class=PushSerializer)
     def push(self, request: Request, pk: str) -> Response:
         given = self._given(request)
         return accepted(runs.start_push(actor_of(request), self.get_object(), everybody=given["everybody"]), request)
 
-    @documented(request=PullSerializer, responses={202: AcceptedSerializer}, summary="Read what the service has")
+    @documented(request=PullSerializer, responses={202: RunBegunSerializer}, summary="Read what the service has")
     @action(detail=True, methods=["post"], serializer_class=PullSerializer)
     def pull(self, request: Request, pk: str) -> Response:
         return accepted(runs.start_pull(actor_of(request), self.get_object(), **self._given(request)), request)
 
     @documented(
         request=ReconcileSerializer,
-        responses={202: AcceptedSerializer},
+        responses={202: RunBegunSerializer},
         summary="Compare everybody with what was sent; confirm the run to have it sent",
     )
     @action(detail=True, methods=["post"], serializer_class=ReconcileSerializer)

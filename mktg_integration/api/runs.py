@@ -9,7 +9,7 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from mktg_integration.api.base import AcceptedSerializer, ReadViews, accepted, actor_of
+from mktg_integration.api.base import ReadViews, RunBegunSerializer, accepted, actor_of
 from mktg_integration.api.openapi import documented
 from mktg_integration.models import Run
 from mktg_integration.operations import runs as operations
@@ -89,14 +89,14 @@ class RunViewSet(ReadViews[Run]):
         run.refresh_from_db()
         return Response(self.get_serializer(run).data)
 
-    @documented(responses={202: AcceptedSerializer}, summary="Go on where it was cut off, failed or was cancelled")
+    @documented(responses={202: RunBegunSerializer}, summary="Go on where it was cut off, failed or was cancelled")
     @action(detail=True, methods=["post"])
     def resume(self, request: Request, pk: str) -> Response:
         return accepted(operations.resume(actor_of(request), self.get_object()), request)
 
     @documented(
         request=ConfirmSerializer,
-        responses={202: AcceptedSerializer},
+        responses={202: RunBegunSerializer},
         summary="Have sent what a reconcile's preview found",
     )
     @action(detail=True, methods=["post"], serializer_class=ConfirmSerializer)
