@@ -25,6 +25,7 @@ from mktg_integration.push import asked as asked_push
 from mktg_integration.push import outbox, wake
 from mktg_integration.push import reconcile as push_reconcile
 from mktg_integration.push.bulk import apply_callback
+from mktg_integration.push.drain import URGENT_GOES_ON
 from mktg_integration.push.drain import drain as push_drain
 from mktg_integration.running import OPEN, RunWriter, at_work
 
@@ -53,9 +54,10 @@ def drain_all() -> None:
     beat()
     now = timezone.now()
     due = OutboxRow.objects.filter(connection=OuterRef("pk"), due_at__lte=now)
+    urgent = Q(Exists(due.filter(lane=Lane.URGENT)), state__wait_reason__in=URGENT_GOES_ON)
     ready = (
         Connection.objects.filter(Exists(due), push_enabled=True, paused=False, dry_run=False)
-        .filter(Q(state__wait_until=None) | Q(state__wait_until__lte=now))
+        .filter(Q(state__wait_until=None) | Q(state__wait_until__lte=now) | urgent)
         .values_list("pk", flat=True)
     )
     for connection_id in ready:

@@ -11,6 +11,7 @@ deadlock with a save; such a row keeps its claim and is given back with the next
 from __future__ import annotations
 
 import json
+import logging
 import secrets
 import time
 from collections.abc import Collection, Sequence
@@ -19,13 +20,25 @@ from datetime import datetime
 from typing import Any
 
 from django.db import connections, router, transaction
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.models import TextField, Value
 from django.utils import timezone
 
 from mktg_integration import sql
 from mktg_integration.conf import settings
-from mktg_integration.models import ConnectionState, DeadRow, Kind, OutboxRow
+from mktg_integration.exceptions import DecryptionError
+from mktg_integration.models import ConnectionState, DeadKind, DeadRow, Kind, Lane, OutboxRow
+from mktg_integration.push import attempts
+from mktg_integration.push.dead import dead_row
 from mktg_integration.push.outbox import new_version
 
+logger = logging.getLogger("mktg_integration.push")
+
+UNREADABLE = "unreadable_payload"
+_UNREADABLE_REASON = (
+    "its payload cannot be decrypted: put the key that it was written with back on ENCRYPTION_KEYS, then replay"
+)
+_UNREADABLE_ROUNDS = 10
 _BACKOFF_DOUBLINGS = 20
 _LEAST_AND_RANDOM = {
     "sqlite": ("MIN", "ABS(RANDOM() %% 1000000) / 1000000.0"),
@@ -102,29 +115,70 @@ def take_lease(connection_id: int) -> Lease | None:
 # Claims
 
 
-def claim(lease: Lease, limit: int) -> list[OutboxRow]:
+def claim(lease: Lease, limit: int, *, urgent_only: bool = False) -> list[OutboxRow]:
     """Up to ``limit`` due rows, by lane, then by the time due, then by key; now in flight under this lease.
 
-    Rows that a transaction of the site has locked are left for later. Empty where the lease has run out. Raises
-    ``DecryptionError`` where a payload cannot be read.
+    ``urgent_only``: none but unsubscribes and erasures. Rows that a transaction of the site has locked are left for
+    later. A row whose payload no key can read holds up nobody: it is buried, for a person to see to. Empty where the
+    lease has run out.
     """
-    if lease.seconds_left() <= 0 or limit <= 0:
+    if limit <= 0:
         return []
     if lease.left_over:
         release(lease, list(lease.left_over))
     using = _alias()
-    rows = sql.retrying(lambda: _claim(lease, limit, using), using=using)
-    return sorted(rows, key=lambda row: (row.lane, row.due_at, row.key))
+    for _ in range(_UNREADABLE_ROUNDS):
+        if lease.seconds_left() <= 0:
+            break
+        rows = sql.retrying(lambda: _claim(lease, limit, using, urgent_only=urgent_only), using=using)
+        readable = _readable(lease, rows)
+        if readable or not rows:
+            return sorted(readable, key=lambda row: (row.lane, row.due_at, row.key))
+    return []
 
 
-def _claim(lease: Lease, limit: int, using: str) -> list[OutboxRow]:
+def has_urgent(connection_id: int) -> bool:
+    """Whether an unsubscribe or an erasure is due."""
+    due = OutboxRow.objects.using(_alias()).filter(connection_id=connection_id, lane=Lane.URGENT)
+    return due.filter(due_at__lte=timezone.now()).exists()
+
+
+def _readable(lease: Lease, rows: Sequence[OutboxRow]) -> list[OutboxRow]:
+    """These rows with their payloads, without those whose payload cannot be decrypted."""
+    using = connections[_alias()]
+    field = OutboxRow._meta.get_field("payload")
+    readable, unreadable = [], []
+    for row in rows:
+        token = row.token  # type: ignore[attr-defined]
+        try:
+            row.payload = field.from_db_value(token, Value(token), using)
+            readable.append(row)
+        except (DecryptionError, ValueError):
+            unreadable.append(
+                dead_row(row, DeadKind.NEEDS_PERSON, UNREADABLE, _UNREADABLE_REASON, payload=as_is(token))
+            )
+    if unreadable:
+        logger.error("%d rows of the outbox cannot be decrypted; they wait for a person", len(unreadable))
+        bury(lease, unreadable)
+        attempts.write_dead(unreadable)
+    return readable
+
+
+def as_is(token: str) -> Value:
+    """A payload as it is stored, to be written again without being read."""
+    return Value(token, output_field=TextField())
+
+
+def _claim(lease: Lease, limit: int, using: str, *, urgent_only: bool) -> list[OutboxRow]:
     connection = connections[using]
     outbox, state = (connection.ops.quote_name(model._meta.db_table) for model in (OutboxRow, ConnectionState))
     key, now = connection.ops.quote_name("key"), sql.now(connection)
+    only = f"AND lane = {Lane.URGENT.value} " if urgent_only else ""
+    columns = _columns(connection)
     # A drain that lost its lease while it was stopped must not take rows from the one that follows it.
     holds = f"SELECT 1 FROM {state} s WHERE s.connection_id = %s AND s.lease_token = %s AND s.lease_until > {now}"
     due = (
-        f"FROM {outbox} WHERE connection_id = %s AND due_at <= {now} AND claim_token <> %s "
+        f"FROM {outbox} WHERE connection_id = %s AND due_at <= {now} AND claim_token <> %s {only}"
         f"AND EXISTS ({holds}) ORDER BY lane, due_at, {key} LIMIT {int(limit)} {sql.for_update(connection)}"
     )
     parameters: list[Any] = [lease.connection_id, lease.token, lease.connection_id, lease.token]
@@ -134,10 +188,10 @@ def _claim(lease: Lease, limit: int, using: str) -> list[OutboxRow]:
     rows = OutboxRow.objects.using(using)
     if connection.vendor != "mysql":
         chosen = f"WITH due AS MATERIALIZED (SELECT {key} {due}) SELECT {key} FROM due"
-        take = f"UPDATE {outbox} SET {sets} WHERE {key} IN ({chosen}) RETURNING *"
+        take = f"UPDATE {outbox} SET {sets} WHERE {key} IN ({chosen}) RETURNING {columns}"
         return list(rows.raw(take, [lease.token, *parameters]))
     with transaction.atomic(using=using, savepoint=False), connection.cursor() as cursor:
-        found = list(rows.raw(f"SELECT * {due}", parameters))
+        found = list(rows.raw(f"SELECT {columns} {due}", parameters))
         if found:
             keys = [row.key for row in found]
             cursor.execute(_by_key(using, sets, keys), [lease.token, *keys])
@@ -146,6 +200,13 @@ def _claim(lease: Lease, limit: int, using: str) -> list[OutboxRow]:
             row.tried_at = timezone.now()
         row.claim_token, row.claimed_version = lease.token, row.version
     return found
+
+
+def _columns(connection: BaseDatabaseWrapper) -> str:
+    """All columns, the payload as it is stored: one that cannot be read must not spoil the others."""
+    quote = connection.ops.quote_name
+    names = [quote(str(field.column)) for field in OutboxRow._meta.concrete_fields if field.name != "payload"]
+    return ", ".join([*names, "payload AS token"])
 
 
 # What becomes of them

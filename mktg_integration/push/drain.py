@@ -32,7 +32,7 @@ from mktg_integration.models import (
 )
 from mktg_integration.providers.base import Intent, Person
 from mktg_integration.push import bulk, claims, guard, introduce, pace, people, record, wake
-from mktg_integration.push.deliver import Delivered, Delivery, Rejection, Stop, stop_for
+from mktg_integration.push.deliver import Delivered, Delivery, Failure, Rejection, Stop, stop_for
 from mktg_integration.push.occurrences import deliver_occurrences
 from mktg_integration.running import ERRORS
 from mktg_integration.signals import connection_needs_attention
@@ -59,6 +59,10 @@ NEEDS_A_PERSON = frozenset(
         WaitReason.COPY,
     }
 )
+
+URGENT_GOES_ON = frozenset({WaitReason.FORBIDDEN, WaitReason.REJECTIONS})
+"""Waits during which unsubscribes and erasures are tried all the same, alone: what holds back the others, such as a
+full plan, need not hold back who wants to leave."""
 
 OnBatch = Callable[["DrainReport"], Any]
 
@@ -111,7 +115,8 @@ def drain(
     connection = Connection.objects.select_related("state", "oauth").get(pk=connection_id)
     report = DrainReport()
     report.waiting = _not_now(connection, foreground=foreground)
-    if report.waiting:
+    waits = report.waiting
+    if waits and not (waits in URGENT_GOES_ON and claims.has_urgent(connection_id)):
         return report
     ends_at = time.monotonic() + (settings.DRAIN_SECONDS if seconds is None else seconds)
     while True:
@@ -120,7 +125,7 @@ def drain(
             report.waiting = report.waiting or "busy"
             return report
         try:
-            _Drain(connection, lease, report, ends_at, foreground, callback_url, on_batch).run()
+            _Drain(connection, lease, report, ends_at, foreground, callback_url, on_batch, waits).run()
         finally:
             lease.release()
         # A wake-up that found us at work went away; so we look once more after giving the lease back.
@@ -170,7 +175,9 @@ class _Drain:
         foreground: bool,
         callback_url: bulk.CallbackURL | None,
         on_batch: OnBatch | None,
+        waits: str = "",
     ) -> None:
+        self.waits = waits
         self.on_batch = on_batch
         self.callback_url = callback_url
         self.connection = connection
@@ -259,7 +266,7 @@ class _Drain:
         if batches:
             self._wait_for_the_last_save()
         while self.time_left.may_start_call():
-            rows = claims.claim(self.lease, settings.CLAIM_SIZE)
+            rows = claims.claim(self.lease, settings.CLAIM_SIZE, urgent_only=bool(self.waits))
             if not rows:
                 if self._wait_for_the_last_save():
                     continue
@@ -307,6 +314,8 @@ class _Drain:
         out.people |= riding
         out.rejected.update({key: Rejection(verdict=verdict) for key, verdict in batch.verdicts.items()})
         out.kept |= kept
+        if self.waits:
+            _put_off(out, out.stop or stop)
         if self.lease.seconds_left() <= 0 and not self.lease.renew():
             # Another drain has these rows by now, and knows better what was sent last.
             self.in_hand = False
@@ -382,13 +391,16 @@ class _Drain:
 
     def _look_well(self) -> None:
         state = self.connection.state
-        if state.wait_reason or state.outages:
+        if (state.wait_reason or state.outages) and not self.waits:
             state.wait_reason, state.wait_detail, state.wait_until, state.outages = WaitReason.NONE, "", None, 0
             state.save(update_fields=["wait_reason", "wait_detail", "wait_until", "outages"])
 
     def _stop(self, stop: Stop) -> None:
         if stop.reason == WaitReason.NONE:
             self.report.next_in = 0.0
+            return
+        if self.waits and stop.reason != WaitReason.RECONNECT:
+            # The wait of all others ends as it would have: what is urgent has a pace of its own.
             return
         self.report.waiting = stop.reason
         self.report.detail = stop.detail
@@ -431,6 +443,17 @@ def _told(row: OutboxRow, rejection: Rejection) -> dict[str, Any]:
         "status": rejection.status,
         "request_id": rejection.request_id,
     }
+
+
+def _put_off(out: Delivered, stop: Stop | None) -> None:
+    """What is urgent is tried although the connection waits: what comes to nothing is counted, so that it comes again
+    at a pace of its own."""
+    if stop is None or stop.reason in (WaitReason.NONE, WaitReason.RATE):
+        return
+    failure = Failure(code=str(stop.reason), reason=stop.detail)
+    out.failures.update(dict.fromkeys(out.kept, failure))
+    out.failed |= out.kept
+    out.kept.clear()
 
 
 def _riding(delivery: Delivery, batch: people.Batch, rows: Sequence[OutboxRow]) -> dict[str, Person]:
