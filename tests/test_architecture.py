@@ -31,6 +31,7 @@ NEIGHBOURS = {
     ("admin", "urls"), ("api", "urls"), ("conf", "exceptions"), ("connections", "rates"), ("http", "exceptions"),
     ("background", "conf"), ("urls", "api"), ("shortcuts", "tasks"), ("checks", "status"), ("urls", "admin"),
     ("mirror", "people"), ("measuring", "people"), ("apps", "management"), ("templatetags", "middleware"),
+    ("templatetags", "admin"),
 }  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""Connecting and disconnecting accounts, and their webhooks, from the pages of connections. The work is a task's."""
+"""Connecting accounts from the admin, and what can be done to several connections of the list at once."""
 
 from __future__ import annotations
 
@@ -9,19 +9,16 @@ from django.contrib import admin, messages
 from django.db import models
 from django.http import HttpRequest
 from django.urls import NoReverseMatch, reverse
-from django.utils.html import format_html
-from django.utils.safestring import SafeString
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from mktg_integration import background
-from mktg_integration.admin.base import NOTHING, ModelAdmin
+from mktg_integration.admin.acts import BY_NAME
+from mktg_integration.admin.base import NOTHING, ModelAdmin, actor_of
 from mktg_integration.conf import settings
+from mktg_integration.exceptions import MktgError
 from mktg_integration.models import Connection
-from mktg_integration.oauth.permissions import may_add, may_connect
+from mktg_integration.oauth.permissions import may_add
 from mktg_integration.providers.registry import get_provider, provider_names
-
-TASKS = "mktg_integration.tasks."
 
 if TYPE_CHECKING:
     Base = ModelAdmin
@@ -30,52 +27,62 @@ else:
 
 
 class Connecting(Base):
-    """For ``ConnectionAdmin``: the Connect buttons, and the actions that need tasks."""
+    """For ``ConnectionAdmin``: the Connect buttons, and the actions of the list."""
 
     change_list_template = "admin/mktg_integration/connection/change_list.html"
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
         return super().changelist_view(request, {**(extra_context or {}), "connects": connects(request)})
 
-    def has_connect_permission(self, request: HttpRequest) -> bool:
-        return may_connect(request.user)
-
     @admin.display(description=_("account"))
-    def account(self, connection: Connection) -> SafeString | str:
-        """Which account it is, and the way to connect it again."""
-        link = install_link(connection.provider, connection=connection.name)
-        if not link:
-            return connection.account_label or NOTHING
-        shown = connection.account_label or NOTHING
-        return format_html('{} <a class="button" href="{}">{}</a>', shown, link, gettext("Connect again"))
+    def account(self, connection: Connection) -> str:
+        """Which account it is."""
+        return connection.account_label or NOTHING
+
+    @admin.action(description=_("Push now"), permissions=["sync"])
+    def push_now(self, request: HttpRequest, queryset: models.QuerySet[Connection]) -> None:
+        self._each(request, queryset, "push")
+
+    @admin.action(description=_("Pause"), permissions=["sync"])
+    def pause(self, request: HttpRequest, queryset: models.QuerySet[Connection]) -> None:
+        self._each(request, queryset, "pause")
+
+    @admin.action(description=_("Resume"), permissions=["sync"])
+    def resume(self, request: HttpRequest, queryset: models.QuerySet[Connection]) -> None:
+        self._each(request, queryset, "resume")
+
+    @admin.action(description=_("Confirm that this site is the one that writes"), permissions=["connect"])
+    def confirm_site(self, request: HttpRequest, queryset: models.QuerySet[Connection]) -> None:
+        self._each(request, queryset, "confirm_site")
 
     @admin.action(description=_("Register webhooks, or repair them"), permissions=["connect"])
     def register_webhooks(self, request: HttpRequest, queryset: models.QuerySet[Connection]) -> None:
-        self._ask(request, queryset, "register_webhooks", gettext("The services are being asked to tell what happens."))
+        self._each(request, queryset, "register_webhooks")
 
     @admin.action(description=_("Remove webhooks"), permissions=["connect"])
     def remove_webhooks(self, request: HttpRequest, queryset: models.QuerySet[Connection]) -> None:
-        self._ask(request, queryset, "remove_webhooks", gettext("The webhooks are being removed."))
+        self._each(request, queryset, "remove_webhooks")
 
-    @admin.action(description=_("Disconnect, and keep what the service told"), permissions=["connect"])
-    def disconnect(self, request: HttpRequest, queryset: models.QuerySet[Connection]) -> None:
-        self._ask(request, queryset, "disconnect", gettext("The accounts are being disconnected."), 0)
-
-    @admin.action(description=_("Disconnect, and delete what the service told"), permissions=["connect", "delete"])
-    def disconnect_and_delete(self, request: HttpRequest, queryset: models.QuerySet[Connection]) -> None:
-        self._ask(request, queryset, "disconnect", gettext("The accounts are being disconnected."), 1)
-
-    def _ask(
-        self, request: HttpRequest, queryset: models.QuerySet[Connection], task: str, said: str, *more: int
-    ) -> None:
-        for pk in queryset.order_by("pk").values_list("pk", flat=True):
-            background.enqueue(TASKS + task, pk, *more)
-        self.message_user(request, said, messages.SUCCESS)
+    def _each(self, request: HttpRequest, queryset: models.QuerySet[Connection], name: str) -> None:
+        act, done = BY_NAME[name], []
+        for connection in queryset.order_by("name"):
+            try:
+                act.do(actor_of(request), connection)
+            except MktgError as error:
+                self.message_user(request, f"{connection.name}: {error}", messages.ERROR)
+            else:
+                done.append(connection.name)
+        if done:
+            self.message_user(request, f"{', '.join(done)}: {act.said}", messages.SUCCESS)
 
 
 def install_link(provider: str, **query: str) -> str:
     """Where connecting begins; empty where this site has no app at the service, or does not include our addresses."""
-    if not settings.OAUTH.get(provider, {}).get("CLIENT_ID") or get_provider(provider).oauth is None:
+    try:
+        has_oauth = get_provider(provider).oauth is not None
+    except MktgError:
+        return ""
+    if not settings.OAUTH.get(provider, {}).get("CLIENT_ID") or not has_oauth:
         return ""
     try:
         address = reverse("mktg_integration:oauth-install", kwargs={"provider": provider})

@@ -44,6 +44,7 @@ class ConnectionForm(forms.ModelForm):  # type: ignore[type-arg]
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
+        self._mapping_before = self.instance.option("PROFILE") if self.instance.pk else None
         if "provider" in self.fields:
             choices = [(name, get_provider(name).label) for name in provider_names()]
             self.fields["provider"] = forms.ChoiceField(label=_("Provider"), choices=choices)
@@ -64,6 +65,16 @@ class ConnectionForm(forms.ModelForm):  # type: ignore[type-arg]
         if provider and not self.errors:
             self._check(provider, cleaned)
         return cleaned
+
+    def audit_detail(self) -> dict[str, Any]:
+        """What was changed, by the names of fields and credentials, and the mapping before and now where it is another
+        one. Never a value that was entered."""
+        by_field = {field: name for field, (_provider, name) in credential_fields().items()}
+        detail: dict[str, Any] = {"changed": sorted(by_field.get(name, name) for name in self.changed_data)}
+        before, now = self._mapping_before, self.instance.option("PROFILE")
+        if before != now:
+            detail["mapping"] = {"before": before, "now": now}
+        return detail
 
     def save(self, commit: bool = True) -> Any:
         self.instance.credentials = self._credentials

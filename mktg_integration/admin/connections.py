@@ -1,51 +1,78 @@
-"""Connections: what they are, how they are, and what staff may do with them."""
+"""Connections: the list, and the form of a stored one. What else their pages show and do is in ``connection_pages``."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
-from django.contrib import admin, messages
+from django.contrib import admin
 from django.db import models
 from django.forms import ModelForm
 from django.http import HttpRequest
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from mktg_integration import connections as binding
-from mktg_integration.admin.base import NOTHING, ModelAdmin, moment
+from mktg_integration.admin.base import NOTHING, Guarded, ModelAdmin, actor_of, moment
 from mktg_integration.admin.connecting import Connecting
 from mktg_integration.admin.connection_form import ConnectionForm, credential_fields
+from mktg_integration.admin.connection_pages import ConnectionPages
+from mktg_integration.admin.starting import StartingRuns
+from mktg_integration.audit import record
 from mktg_integration.exceptions import DecryptionError, MktgError
-from mktg_integration.models import Connection, ConnectionSource, ConnectionState, DeadRow, Lane, OutboxRow
-from mktg_integration.operations import deliveries
+from mktg_integration.insight.health import Health, healths
+from mktg_integration.models import AuditAction, Connection, ConnectionSource, ConnectionState
+from mktg_integration.permissions import CONNECT, may
 from mktg_integration.providers.registry import get_provider
 
-# What staff may switch of a connection that settings declare.
-SWITCHES = ["paused", "dry_run"]
-HEALTH = ["account", "health", "waits_until", "last_success", "last_failure", "due", "dead", "bound_url", "created_at"]
+TOLD = ["source", "account", "has_credentials", "bound_url", "created_at"]
 
 
 @admin.register(Connection)
-class ConnectionAdmin(Connecting, ModelAdmin):
+class ConnectionAdmin(ConnectionPages, Connecting, StartingRuns, Guarded, ModelAdmin):
     form = ConnectionForm
-    list_display = ["name", "provider", "source", "health", "last_success", "push_enabled", "paused"]
-    list_select_related = ["state"]
+    list_display = ["name", "provider", "account_label", "health", "why", "last_call", "source"]
     show_full_result_count = False
     actions = [
         "push_now",
+        "start_pull",
+        "push_everybody",
+        "start_reconcile",
+        "pause",
+        "resume",
         "confirm_site",
         "register_webhooks",
         "remove_webhooks",
-        "disconnect",
-        "disconnect_and_delete",
     ]
+
+    class Media:
+        css: ClassVar[Any] = {"all": ["mktg_integration/admin.css"]}
 
     def get_queryset(self, request: HttpRequest) -> models.QuerySet[Connection]:
         # Credentials are not even read for a list, so that a wrong key breaks no page.
         return super().get_queryset(request).defer("credentials")
 
-    def has_push_permission(self, request: HttpRequest) -> bool:
-        return self.has_change_permission(request)
+    def get_changelist_instance(self, request: HttpRequest) -> Any:
+        changes = super().get_changelist_instance(request)
+        # Of all that are listed at once: a fixed number of statements.
+        changes.result_list = list(changes.result_list)
+        for connection, health in zip(changes.result_list, healths(changes.result_list), strict=True):
+            connection.told_health = health
+        return changes
+
+    # Who may: credentials are entered by whoever may connect accounts
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return super().has_add_permission(request) and may(request.user, CONNECT)
+
+    def has_change_permission(self, request: HttpRequest, obj: Connection | None = None) -> bool:
+        """What settings declare is changed there."""
+        if obj is not None and obj.source != ConnectionSource.STORED:
+            return False
+        return super().has_change_permission(request, obj) and may(request.user, CONNECT)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Connection | None = None) -> bool:
+        return super().has_delete_permission(request, obj) and may(request.user, CONNECT)
 
     # The form
 
@@ -54,38 +81,37 @@ class ConnectionAdmin(Connecting, ModelAdmin):
             providers = {provider: None for provider, _name in credential_fields().values()}
             basics = ["name", "provider", "push_enabled", "paused", "dry_run", "stored_options"]
             return [(None, {"fields": basics}), *(self._credentials_of(provider) for provider in providers)]
-        health = (_("Health"), {"fields": HEALTH})
-        if not self._takes_credentials(request, obj):
-            shown = ["name", "provider", "source", "push_enabled", *SWITCHES, "has_credentials"]
-            return [(None, {"fields": shown}), health]
-        shown = ["name", "provider", "source", "push_enabled", *SWITCHES, "stored_options"]
+        if not self.has_change_permission(request, obj):
+            return [(None, {"fields": ["name", "provider", "push_enabled", *TOLD]})]
         title, options = self._credentials_of(obj.provider)
-        options["fields"] = ["has_credentials", *options["fields"], "forget_credentials"]
-        return [(None, {"fields": shown}), (title, options), health]
+        options["fields"] = [*options["fields"], "forget_credentials"]
+        return [(None, {"fields": ["name", "provider", "push_enabled", "stored_options", *TOLD]}), (title, options)]
 
     def get_readonly_fields(self, request: HttpRequest, obj: Connection | None = None) -> Any:
-        if obj is None:
-            return []
-        told = ["source", "provider", "has_credentials", *HEALTH]
-        if obj.source == ConnectionSource.SETTINGS:
-            return ["name", "push_enabled", *told]
-        return told
+        return [] if obj is None else ["provider", *TOLD]
 
     def get_form(
         self, request: HttpRequest, obj: Connection | None = None, change: bool = False, **options: Any
     ) -> type[ModelForm[Any]]:
-        if obj is not None and not self._takes_credentials(request, obj):
-            return super().get_form(request, obj, change, form=ModelForm, fields=SWITCHES)
+        if obj is not None and not self.has_change_permission(request, obj):
+            return super().get_form(request, obj, change, form=ModelForm, fields=[])
         # Only the model's own fields may be named here: the credentials are the form's.
         return super().get_form(request, obj, change, **{**options, "fields": None})
 
     def save_model(self, request: HttpRequest, obj: Connection, form: Any, change: bool) -> None:
         super().save_model(request, obj, form, change)
         ConnectionState.objects.get_or_create(connection=obj)
+        action = AuditAction.CHANGED if change else AuditAction.CONNECTED
+        record(actor_of(request), action, connection=obj, **form.audit_detail())
 
-    def _takes_credentials(self, request: HttpRequest, obj: Connection) -> bool:
-        """Not where settings hold them, nor from those who may only look."""
-        return obj.source == ConnectionSource.STORED and self.has_change_permission(request, obj)
+    def delete_model(self, request: HttpRequest, obj: Connection) -> None:
+        record(actor_of(request), AuditAction.DISCONNECTED, connection=obj, deleted=True)
+        super().delete_model(request, obj)
+
+    def delete_queryset(self, request: HttpRequest, queryset: models.QuerySet[Connection]) -> None:
+        for connection in queryset:
+            record(actor_of(request), AuditAction.DISCONNECTED, connection=connection, deleted=True)
+        super().delete_queryset(request, queryset)
 
     @staticmethod
     def _credentials_of(provider: str) -> tuple[Any, dict[str, Any]]:
@@ -104,61 +130,20 @@ class ConnectionAdmin(Connecting, ModelAdmin):
         return ", ".join(gettext("%s is set") % name for name in names) or NOTHING
 
     @admin.display(description=_("health"))
-    def health(self, connection: Connection) -> str:
-        if not connection.push_enabled:
-            return gettext("switched off")
-        if connection.paused:
-            return gettext("paused")
-        state = _state(connection)
-        if state is None:
-            return NOTHING
-        if state.wait_reason:
-            detail = f" ({state.wait_detail})" if state.wait_detail else ""
-            return f"{gettext('waits')}: {state.get_wait_reason_display()}{detail}"
-        return gettext("well") if state.last_success_at else gettext("nothing sent yet")
+    def health(self, connection: Connection) -> SafeString:
+        told = _health(connection)
+        return format_html('<span class="mktg-state mktg-state-{}">{}</span>', told.state.value, told.state.label)
 
-    @admin.display(description=_("waits until"))
-    def waits_until(self, connection: Connection) -> str:
-        state = _state(connection)
-        return moment(state.wait_until if state else None)
+    @admin.display(description=_("because"))
+    def why(self, connection: Connection) -> str:
+        told = _health(connection)
+        return f"{told.reason} ({told.detail})" if told.detail else told.reason
 
     @admin.display(description=_("last success"))
-    def last_success(self, connection: Connection) -> str:
-        state = _state(connection)
-        return moment(state.last_success_at if state else None)
-
-    @admin.display(description=_("last failure"))
-    def last_failure(self, connection: Connection) -> str:
-        state = _state(connection)
-        return moment(state.last_failure_at if state else None)
-
-    @admin.display(description=_("in the outbox"))
-    def due(self, connection: Connection) -> str:
-        lanes = [(lane, _bounded(OutboxRow.objects.filter(connection=connection, lane=lane))) for lane in Lane]
-        return ", ".join(f"{lane.label}: {count}" for lane, count in lanes)
-
-    @admin.display(description=_("rejected"))
-    def dead(self, connection: Connection) -> str:
-        return _bounded(DeadRow.objects.filter(connection=connection))
-
-    # What staff may do
-
-    @admin.action(description=_("Push now"), permissions=["push"])
-    def push_now(self, request: HttpRequest, queryset: models.QuerySet[Connection]) -> None:
-        deliveries.push_now(set(queryset.values_list("pk", flat=True)))
-        self.message_user(request, gettext("What is due is being sent."), messages.SUCCESS)
-
-    @admin.action(description=_("Confirm that this site is the one that writes"), permissions=["push"])
-    def confirm_site(self, request: HttpRequest, queryset: models.QuerySet[Connection]) -> None:
-        for connection in queryset:
-            binding.bind(connection)
-        self.message_user(request, gettext("This site writes through the chosen connections."), messages.SUCCESS)
+    def last_call(self, connection: Connection) -> str:
+        return moment(_health(connection).last_success_at)
 
 
-def _state(connection: Connection) -> ConnectionState | None:
-    return getattr(connection, "state", None)
-
-
-def _bounded(rows: models.QuerySet[Any], limit: int = 1000) -> str:
-    count = rows.order_by()[:limit].count()
-    return f"{count}+" if count == limit else str(count)
+def _health(connection: Connection) -> Health:
+    told = getattr(connection, "told_health", None)
+    return told if isinstance(told, Health) else healths([connection])[0]

@@ -62,6 +62,10 @@ class LastRun:
     at: datetime
     detail: str = ""
 
+    @property
+    def status_label(self) -> str:
+        return str(RunStatus(self.status).label)
+
 
 @dataclass(kw_only=True)
 class Health:
@@ -74,6 +78,8 @@ class Health:
     provider_label: str
     state: HealthState
     reason: str
+    detail: str = ""
+    """What the service or the site's code said, redacted."""
     todo: str = ""
     needs_person: bool = False
     dry_run: bool = False
@@ -202,7 +208,7 @@ def _health(connection: Connection, facts: _Facts, site: SiteHealth) -> Health:
     )
     told = (
         _switched_off(connection, token)
-        or _reconnect(state, token)
+        or _reconnect(state, token, health)
         or _waiting(state, facts.now, health)
         or _new(health)
         or _degraded(health, state, facts.now, site)
@@ -244,13 +250,13 @@ def _switched_off(connection: Connection, token: OAuthToken | None) -> Told | No
     return None
 
 
-def _reconnect(state: ConnectionState | None, token: OAuthToken | None) -> Told | None:
+def _reconnect(state: ConnectionState | None, token: OAuthToken | None, health: Health) -> Told | None:
     refused = token is not None and token.refused_at is not None
     if not refused and (state is None or state.wait_reason != WaitReason.RECONNECT):
         return None
     text = gettext("The service no longer takes the credentials. What is to be sent is kept.")
-    if state is not None and state.wait_reason == WaitReason.RECONNECT and state.wait_detail:
-        text = f"{text} {state.wait_detail}"
+    if state is not None and state.wait_reason == WaitReason.RECONNECT:
+        health.detail = state.wait_detail
     return HealthState.RECONNECT, text, gettext("Connect the account again, or enter new credentials.")
 
 
@@ -278,8 +284,8 @@ def _waiting(state: ConnectionState | None, now: datetime, health: Health) -> To
     if reason not in _TODO and (state.wait_until is None or state.wait_until <= now):
         return None
     health.waits_until = state.wait_until if state.wait_until is not None and state.wait_until > now else None
-    text = str(_WHY.get(reason, reason.label))
-    return HealthState.WAITING, f"{text} {state.wait_detail}".strip(), str(_TODO.get(reason, ""))
+    health.detail = state.wait_detail
+    return HealthState.WAITING, str(_WHY.get(reason, reason.label)), str(_TODO.get(reason, ""))
 
 
 def _new(health: Health) -> Told | None:
@@ -292,11 +298,12 @@ def _degraded(health: Health, state: ConnectionState | None, now: datetime, site
     good, bad = _last_good(health), _last_bad(health)
     if bad is not None and (good is None or bad > good):
         text = gettext("The last call failed, %(time)s ago.") % {"time": timesince(bad, now)}
-        detail = health.last_pull.detail if _failed(health.last_pull) and health.last_pull is not None else ""
-        detail = detail or (state.wait_detail if state is not None else "")
-        return HealthState.DEGRADED, f"{text} {detail}".strip(), gettext("Test the connection.")
+        told = health.last_pull.detail if _failed(health.last_pull) and health.last_pull is not None else ""
+        health.detail = told or (state.wait_detail if state is not None else "")
+        return HealthState.DEGRADED, text, gettext("Test the connection.")
     if _failed(health.last_pull) and health.last_pull is not None:
-        text = f"{gettext('The last pull failed.')} {health.last_pull.detail}".strip()
+        health.detail = health.last_pull.detail
+        text = gettext("The last pull failed.")
         return HealthState.DEGRADED, text, gettext("Look at the run, then start the pull again.")
     if not site.works:
         return HealthState.DEGRADED, gettext("No worker is running, so nothing is sent or read."), ""

@@ -9,7 +9,24 @@ from mktg_integration import background
 from mktg_integration import connections as binding
 from mktg_integration.audit import Actor, record
 from mktg_integration.exceptions import NotNowError, UnsupportedError
-from mktg_integration.models import AuditAction, Connection, OAuthToken
+from mktg_integration.models import AuditAction, Connection, ConnectionState, OAuthToken, Run
+from mktg_integration.operations import runs
+from mktg_integration.operations.deliveries import NOT_ENDED_BY_HAND
+from mktg_integration.operations.probing import Step, test
+
+__all__ = [
+    "Step",
+    "confirm_site",
+    "disconnect",
+    "pause",
+    "push_now",
+    "register_webhooks",
+    "remove_webhooks",
+    "repair_webhooks",
+    "resume",
+    "set_dry_run",
+    "test",
+]
 
 TASKS = background.TASKS
 
@@ -33,6 +50,16 @@ def set_dry_run(actor: Actor, connection: Connection, on: bool) -> None:
     record(actor, AuditAction.CHANGED, connection=connection, dry_run=on)
     if not on:
         _drain(connection)
+
+
+def push_now(actor: Actor, connection: Connection, everybody: bool = False) -> Run:
+    """Have what is due sent at once, though the connection may wait: staff have seen to the reason.
+
+    Raises as ``runs.start_push``.
+    """
+    waiting = ConnectionState.objects.filter(connection=connection).exclude(wait_until=None)
+    waiting.exclude(wait_reason__in=NOT_ENDED_BY_HAND).update(wait_until=None)
+    return runs.start_push(actor, connection, everybody)
 
 
 def confirm_site(actor: Actor, connection: Connection) -> None:

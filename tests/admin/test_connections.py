@@ -11,7 +11,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from mktg_integration.connections import sync_declared
-from mktg_integration.models import Connection, ConnectionState, WaitReason
+from mktg_integration.models import Connection, ConnectionState, Run, WaitReason
 from tests.admin.conftest import SECRET
 
 CHANGELIST = reverse("admin:mktg_integration_connection_changelist")
@@ -35,6 +35,12 @@ def act(client: Client, action: str, *connections: Connection) -> Any:
 def untried(monkeypatch: pytest.MonkeyPatch) -> None:
     """The service is not asked whether it takes the key; see ``tests/oauth/test_keys.py``."""
     monkeypatch.setattr("mktg_integration.admin.connection_form.try_out", lambda driver, account: None)
+
+
+def press(client: Client, connection: Connection, button: str) -> Any:
+    """Press one of the buttons on the connection's page."""
+    address = reverse("admin:mktg_integration_connection_act", args=[connection.pk])
+    return client.post(address, {"act": button, "back": "page"}, follow=True)
 
 
 def test_credentials_are_entered_once_and_never_shown(staff: Client, untried: None) -> None:
@@ -104,7 +110,7 @@ def test_pages_open_with_a_wrong_encryption_key_and_say_what_to_do(
     assert "ENCRYPTION_KEYS" in staff.get(change_page(connection)).text
 
 
-def test_of_a_declared_connection_only_the_switches_change(staff: Client, marketing: Any) -> None:
+def test_a_declared_connection_is_changed_in_the_settings_alone(staff: Client, marketing: Any) -> None:
     marketing(CONNECTIONS={"mail": {"PROVIDER": "convertloop", "APP_ID": "app", "API_KEY": SECRET}})
     sync_declared()
     connection = Connection.objects.get(name="mail")
@@ -112,7 +118,8 @@ def test_of_a_declared_connection_only_the_switches_change(staff: Client, market
     assert "API_KEY is set" in page.text
     assert SECRET not in page.text
     assert "credential-convertloop" not in page.text
-    staff.post(change_page(connection), {"paused": "on", "name": "other"})
+    assert staff.post(change_page(connection), {"name": "other"}).status_code == 403
+    press(staff, connection, "pause")
     connection.refresh_from_db()
     assert (connection.name, connection.paused, connection.credentials) == ("mail", True, {})
 
@@ -127,7 +134,7 @@ def test_push_now_ends_a_wait_that_a_person_may_end(
     until = timezone.now() + timedelta(hours=1)
     ConnectionState.objects.update(wait_reason=reason, wait_until=until)
     act(staff, "push_now", connection)
-    assert tasks == [("mktg_integration.tasks.drain", (connection.pk,))]
+    assert tasks == [("mktg_integration.tasks.push_run", (Run.objects.get().pk,))]
     assert (ConnectionState.objects.get().wait_until is None) == ends
 
 
@@ -157,4 +164,7 @@ def test_who_may_only_look_can_do_nothing(connection: Connection, tasks: list[An
 
 def test_health_says_why_a_connection_waits(staff: Client, connection: Connection) -> None:
     ConnectionState.objects.update(wait_reason=WaitReason.FORBIDDEN, wait_detail="the plan is full")
-    assert "the account may not do this (the plan is full)" in staff.get(CHANGELIST).text
+    for page in (CHANGELIST, change_page(connection)):
+        text = staff.get(page).text
+        assert "The service says that the account may not do this." in text
+        assert "the plan is full" in text
