@@ -13,7 +13,8 @@ from mktg_integration import audit, background
 from mktg_integration.audit import Actor
 from mktg_integration.conf import settings
 from mktg_integration.exceptions import NotNowError
-from mktg_integration.models import AuditAction, Connection, Run, RunKind, RunStatus
+from mktg_integration.models import AuditAction, Connection, ConnectionState, Run, RunKind, RunStatus
+from mktg_integration.operations.deliveries import NOT_ENDED_BY_HAND
 from mktg_integration.pull.streams import chosen, streams_of
 from mktg_integration.running import OPEN, RunWriter, at_work, close_cut_off, is_stalled, reopen
 
@@ -29,10 +30,13 @@ PREVIEW_HOLDS = timedelta(days=1)
 def start_push(actor: Actor, connection: Connection, everybody: bool = False) -> Run:
     """Send all that is due over a connection, after marking ``everybody`` as to be sent (a backfill).
 
+    Staff have seen to what the connection waits for; only a service's rate and a copy's confirmation are waited for.
     Raises ``NotNowError`` while another push is at work, and where the connection sends nothing at present.
     """
     _must_send(connection)
-    return _start(actor, connection, RunKind.PUSH, {"everybody": everybody})
+    run = _start(actor, connection, RunKind.PUSH, {"everybody": everybody})
+    _end_wait(connection)
+    return run
 
 
 def start_pull(
@@ -90,15 +94,16 @@ def confirm_reconcile(actor: Actor, preview: Run, limit: int | None = None) -> R
     return run
 
 
-def discard_reconcile(actor: Actor, preview: Run) -> None:
+def discard_reconcile(actor: Actor, preview: Run) -> Run:
     """Let a preview be; nothing of it can be confirmed any more. Raises ``NotNowError`` where it is closed already."""
     if not preview.is_preview or preview.status in OPEN or preview.counts.get("closed"):
         raise NotNowError(_("There is nothing to discard."))
     _close(preview, "discarded")
     audit.record(actor, AuditAction.DISCARDED, connection=preview.connection, run=preview.pk)
+    return preview
 
 
-def cancel(actor: Actor, run: Run) -> None:
+def cancel(actor: Actor, run: Run) -> Run:
     """End a run: at once where nobody is at work on it, else after the page or batch that is under way.
 
     Raises ``NotNowError`` where it has ended already.
@@ -116,6 +121,7 @@ def cancel(actor: Actor, run: Run) -> None:
             # Takes back whom it has marked.
             background.enqueue(TASKS[RunKind.PUSH], run.pk)
     run.refresh_from_db()
+    return run
 
 
 def resume(actor: Actor, run: Run) -> Run:
@@ -133,6 +139,8 @@ def resume(actor: Actor, run: Run) -> Run:
         _must_send(run.connection)
     if not reopen(run):
         raise NotNowError(_at_work(run))
+    if run.kind == RunKind.PUSH:
+        _end_wait(run.connection)
     audit.record(actor, AuditAction.RUN_RESUMED, connection=run.connection, run=run.pk, kind=run.kind)
     background.enqueue(TASKS[RunKind(run.kind)], run.pk)
     run.refresh_from_db()
@@ -180,6 +188,11 @@ def _must_send(connection: Connection, *, dry_run: bool = True) -> None:
         raise NotNowError(_("%(name)s is paused: resume it first.") % name)
     if dry_run and connection.dry_run:
         raise NotNowError(_("%(name)s is a dry run: nothing is sent. A preview shows what would be.") % name)
+
+
+def _end_wait(connection: Connection) -> None:
+    waiting = ConnectionState.objects.filter(connection=connection).exclude(wait_reason__in=NOT_ENDED_BY_HAND)
+    waiting.exclude(wait_until=None).update(wait_until=None)
 
 
 def _close(preview: Run, how: str) -> None:
