@@ -9,7 +9,7 @@ from rest_framework.authentication import SessionAuthentication
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from mktg_integration.api.base import ApiView, ProblemSerializer, problem
+from mktg_integration.api.base import ApiView, problem
 from mktg_integration.api.openapi import documented
 from mktg_integration.exceptions import ConfigurationError, DecryptionError
 from mktg_integration.oauth.install import InstallError, start
@@ -39,7 +39,7 @@ class StartView(ApiView):
 
     @documented(
         request=StartSerializer,
-        responses={200: StartedSerializer, 500: ProblemSerializer},
+        responses=StartedSerializer,
         summary="Begin to connect an account by OAuth",
     )
     def post(self, request: Request, provider: str) -> Response:
@@ -51,5 +51,5 @@ class StartView(ApiView):
             page = PAGES[error.kind]
             return Response(problem(page.status, error.kind, f"{page.title}. {page.text}"), status=page.status)
         except (ConfigurationError, DecryptionError) as error:
-            return Response(problem(500, "configuration", str(error)), status=500)
+            return Response(problem(409, "configuration", str(error)), status=409)
         return Response({"authorize_url": address}, headers={"Cache-Control": "no-store"})
