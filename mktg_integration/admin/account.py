@@ -7,14 +7,16 @@ from typing import Any, ClassVar
 from urllib.parse import urlencode
 
 from django.contrib import admin
+from django.db.models import Q
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
-from mktg_integration.admin.base import ByAddress, ReadOnlyAdmin, TabularInline
-from mktg_integration.admin.mirror import MirrorAdmin
+from mktg_integration.admin.base import ReadOnlyAdmin, TabularInline
+from mktg_integration.admin.indexed import IndexedAdmin, by_address, by_remote_id, connection_ids, is_address
+from mktg_integration.admin.mirror import Answered, MirrorAdmin
 from mktg_integration.models import (
     AccountSnapshot,
     Broadcast,
@@ -144,11 +146,12 @@ class PurchaseItemInline(_ReadOnlyInline):
 
 
 @admin.register(Purchase)
-class PurchaseAdmin(ByAddress, MirrorAdmin):
+class PurchaseAdmin(Answered, IndexedAdmin):
     list_display = ["transaction_id", "connection", "email", "total", "currency", "status", "transaction_time"]
-    list_filter = ["connection", "status", "currency"]
-    search_fields = ["email_key", "transaction_id", "remote_id"]
+    list_filter: ClassVar[Any] = ["connection"]
     search_help_text = _("Search for a whole address, or the whole id of a transaction.")
+    order = ("connection_id", "-transaction_time")
+    personal_fields = ("email", "raw")
     fields = [
         ("transaction_id", "status"),
         ("email", "transaction_time"),
@@ -159,6 +162,11 @@ class PurchaseAdmin(ByAddress, MirrorAdmin):
     ]
     readonly_fields = ["answer"]
     inlines = [PurchaseItemInline]
+
+    def found_by(self, term: str) -> Q:
+        if is_address(term):
+            return by_address(term)
+        return Q(connection__in=connection_ids(), transaction_id=term) | by_remote_id(term)
 
 
 @admin.register(ServiceAccount)

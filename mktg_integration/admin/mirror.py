@@ -2,65 +2,87 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, ClassVar
 from urllib.parse import urlencode
 
 from django.contrib import admin
+from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
-from mktg_integration.admin.base import NOTHING, ByAddress, ReadOnlyAdmin, TabularInline, pretty
+from mktg_integration import models
+from mktg_integration.admin.base import NOTHING, ModelAdmin, ReadOnlyAdmin, pretty
+from mktg_integration.admin.indexed import (
+    CONNECTION,
+    IndexedAdmin,
+    MembersFilter,
+    StatusFilter,
+    by_address,
+    by_remote_id,
+    is_address,
+)
+from mktg_integration.admin.person import PersonPages
 from mktg_integration.admin.tags import WritesTags
-from mktg_integration.models import Company, Contact, CustomField, Tag, Tagging
+from mktg_integration.insight.masking import masked
+from mktg_integration.models import Company, Contact, CustomField, Form, Tag
 from mktg_integration.models.mirror import Mirrored
 
-MEMBERSHIPS = (
-    "taggings__tag__key__exact",
-    "form_members__form__key__exact",
-    "sequence_members__sequence__key__exact",
-)
+
+class TagFilter(MembersFilter):
+    title = _("tag")
+    parameter_name = "taggings__tag__key__exact"
+    container = Tag
+    relation = "taggings__tag"
 
 
-class MirrorAdmin(ReadOnlyAdmin):
-    """``seen_at`` is the time as of which a row is true."""
+class FormFilter(MembersFilter):
+    title = _("form")
+    parameter_name = "form_members__form__key__exact"
+    container = Form
+    relation = "form_members__form"
 
-    list_filter: ClassVar[Any] = ["connection"]
-    list_select_related: ClassVar[Any] = ["connection"]
+
+class SequenceFilter(MembersFilter):
+    title = _("sequence")
+    parameter_name = "sequence_members__sequence__key__exact"
+    container = models.Sequence
+    relation = "sequence_members__sequence"
+
+
+MEMBERSHIPS = tuple(one.parameter_name for one in (TagFilter, FormFilter, SequenceFilter))
+
+
+class Answered(ModelAdmin):
+    """For tables that keep what the service answered."""
 
     @admin.display(description=_("as answered"))
     def answer(self, row: Mirrored) -> SafeString | str:
         return pretty(row.raw)
 
 
-class TaggingInline(TabularInline):
-    model = Tagging
-    fields = ["tag", "tagged_at", "deleted_at"]
-    readonly_fields = ["tag", "tagged_at", "deleted_at"]
-    extra = 0
-    can_delete = False
-    show_change_link = False
+class MirrorAdmin(Answered, ReadOnlyAdmin):
+    """``seen_at`` is the time as of which a row is true."""
 
-    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def get_queryset(self, request: HttpRequest) -> Any:
-        return super().get_queryset(request).select_related("tag")
+    list_filter: ClassVar[Any] = ["connection"]
+    list_select_related: ClassVar[Any] = ["connection"]
 
 
 @admin.register(Contact)
-class ContactAdmin(ByAddress, MirrorAdmin):
-    list_display = ["email", "connection", "status", "first_name", "subject", "last_seen", "last_pushed_at"]
-    list_filter = ["connection", "status"]
+class ContactAdmin(PersonPages, Answered, IndexedAdmin):
+    """Found by a whole address, a whole remote id or a subject. A tag's members are a list of their own."""
+
+    list_display = ["email", "connection", "status", "first_name", "person", "last_seen", "last_pushed_at"]
+    list_filter: ClassVar[Any] = ["connection", StatusFilter, TagFilter, FormFilter, SequenceFilter]
     list_display_links = ["email"]
-    search_fields = ["email_key", "remote_id", "subject"]
     search_help_text = _("Search for a whole address, a whole remote id, or one person, as in user:1.")
+    order = ("connection_id", "status", "key")
+    lookups = frozenset({CONNECTION, StatusFilter.parameter_name, *MEMBERSHIPS})
+    personal_fields = ("email", "first_name", "values", "company_values", "raw", "user")
     fields = [
         ("email", "status"),
         ("connection", "remote_id"),
@@ -73,15 +95,35 @@ class ContactAdmin(ByAddress, MirrorAdmin):
         "answer",
     ]
     readonly_fields = ["last_seen", "told_values", "told_company", "answer"]
-    inlines = [TaggingInline]
 
-    def lookup_allowed(self, lookup: str, value: str, request: HttpRequest | None = None) -> bool:
-        # The links from a tag, form or sequence to those who are in it.
-        if lookup in MEMBERSHIPS:
-            return True
-        return super().lookup_allowed(lookup, value, request)  # type: ignore[arg-type]
+    def index_order(self, request: HttpRequest) -> Sequence[str]:
+        # Members are found by their links, whose index has no order of contacts: sorting would read all of them.
+        return () if any(request.GET.get(name) for name in MEMBERSHIPS) else self.order
 
-    @admin.display(description=_("last seen"), ordering="seen_at")
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        rows = super().get_queryset(request)
+        is_list = request.resolver_match is not None and str(request.resolver_match.url_name).endswith("_changelist")
+        return rows.defer("raw", "values", "company_values") if is_list else rows
+
+    def mask(self, row: Any) -> None:
+        super().mask(row)
+        if "@" in row.remote_id:
+            row.remote_id = masked(row.remote_id)
+
+    def found_by(self, term: str) -> Q:
+        if is_address(term):
+            return by_address(term)
+        return Q(subject=term) if term.startswith(("user:", "lead:")) else by_remote_id(term)
+
+    @admin.display(description=_("person"))
+    def person(self, contact: Contact) -> SafeString | str:
+        """The way to the person at all services."""
+        if not contact.subject:
+            return NOTHING
+        address = reverse(f"{self.admin_site.name}:mktg_integration_contact_person", args=[contact.subject])
+        return format_html('<a href="{}">{}</a>', address, contact.subject)
+
+    @admin.display(description=_("last seen"))
     def last_seen(self, contact: Contact) -> datetime | None:
         """Empty where it is only known by what was sent: a service that cannot be read has shown nothing."""
         return None if contact.seen_at == contact.last_pushed_at else contact.seen_at
@@ -120,13 +162,18 @@ class CustomFieldAdmin(MirrorAdmin):
 
 
 @admin.register(Company)
-class CompanyAdmin(MirrorAdmin):
+class CompanyAdmin(Answered, IndexedAdmin):
     list_display = ["title", "domain", "connection", "seen_at"]
-    search_fields = ["name", "domain"]
+    list_filter: ClassVar[Any] = ["connection"]
+    search_help_text = _("Search for the whole id of a company, as this site names it.")
+    order = ("connection_id",)
     fields = ["name", "domain", ("connection", "remote_id"), "told_values", "seen_at", "deleted_at", "answer"]
     readonly_fields = ["told_values", "answer"]
 
-    @admin.display(description=_("name"), ordering="name")
+    def found_by(self, term: str) -> Q:
+        return by_remote_id(term)
+
+    @admin.display(description=_("name"))
     def title(self, company: Company) -> str:
         return company.name or company.remote_id or NOTHING
 

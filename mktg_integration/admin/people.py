@@ -2,25 +2,32 @@
 
 from __future__ import annotations
 
+from typing import Any, ClassVar
+
 from django.contrib import admin
-from django.db import models
-from django.http import HttpRequest
+from django.db.models import Q
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
-from mktg_integration.admin.base import ByAddress, ReadOnlyAdmin, pretty
+from mktg_integration.admin.base import pretty
+from mktg_integration.admin.indexed import IndexedAdmin, by_address, connection_ids, is_address
 from mktg_integration.encryption import address_hash
 from mktg_integration.models import ExplicitActs, Lead, OptOut, SyncState
 
 
 @admin.register(Lead)
-class LeadAdmin(ByAddress, ReadOnlyAdmin):
+class LeadAdmin(IndexedAdmin):
     list_display = ["email", "first_name", "last_name", "user", "created_at"]
-    list_select_related = ["user"]
-    search_fields = ["email_key"]
     search_help_text = _("Search for a whole address.")
+    order = ("-id",)
+    lookups: ClassVar[frozenset[str]] = frozenset()
+    read_once = ("user",)
+    personal_fields = ("email", "first_name", "last_name", "fields", "user")
     fields = ["email", ("first_name", "last_name"), "told_fields", "tags", "user", "created_at"]
     readonly_fields = ["told_fields"]
+
+    def found_by(self, term: str) -> Q:
+        return by_address(term)
 
     @admin.display(description=_("fields"))
     def told_fields(self, lead: Lead) -> SafeString | str:
@@ -28,20 +35,17 @@ class LeadAdmin(ByAddress, ReadOnlyAdmin):
 
 
 @admin.register(OptOut)
-class OptOutAdmin(ReadOnlyAdmin):
+class OptOutAdmin(IndexedAdmin):
     """Addresses are known here by a hash alone; a search for an address looks for its hash."""
 
     list_display = ["short_hash", "kind", "scope", "source", "at"]
-    list_filter = ["kind"]
-    search_fields = ["address_hash"]
     search_help_text = _("Search for a whole address.")
+    order = ("key",)
+    lookups: ClassVar[frozenset[str]] = frozenset()
     fields = ["address_hash", "kind", "scope", "source", "at"]
 
-    def get_search_results(
-        self, request: HttpRequest, queryset: models.QuerySet[OptOut], search_term: str
-    ) -> tuple[models.QuerySet[OptOut], bool]:
-        term = search_term.strip()
-        return (queryset.filter(address_hash=address_hash(term)) if term else queryset), False
+    def found_by(self, term: str) -> Q:
+        return Q(address_hash=address_hash(term))
 
     @admin.display(description=_("address"))
     def short_hash(self, opt_out: OptOut) -> str:
@@ -49,23 +53,32 @@ class OptOutAdmin(ReadOnlyAdmin):
 
 
 @admin.register(ExplicitActs)
-class ExplicitActsAdmin(ByAddress, ReadOnlyAdmin):
+class ExplicitActsAdmin(IndexedAdmin):
     list_display = ["subject", "scope", "consent", "consent_who", "consent_when", "consent_how"]
-    list_filter = ["consent"]
-    search_fields = ["subject"]
     search_help_text = _("Search for one person, as in user:1.")
+    order = ("key",)
+    lookups: ClassVar[frozenset[str]] = frozenset()
+    personal_fields = ("consent_who",)
     fields = ["subject", "scope", "consent", "consent_who", "consent_when", "consent_how", "tags"]
+
+    def found_by(self, term: str) -> Q:
+        return Q(subject=term)
 
 
 @admin.register(SyncState)
-class SyncStateAdmin(ByAddress, ReadOnlyAdmin):
+class SyncStateAdmin(IndexedAdmin):
     list_display = ["subject", "connection", "email_key", "sent_at", "note"]
-    list_filter = ["connection"]
-    list_select_related = ["connection"]
-    search_fields = ["email_key", "subject"]
+    list_filter: ClassVar[Any] = ["connection"]
     search_help_text = _("Search for a whole address, or one person, as in user:1.")
+    order = ("connection_id", "email_key")
+    personal_fields = ("email_key", "sent")
     fields = [("subject", "connection"), "email_key", "last_sent", "owned_tags", "sent_at", "note"]
     readonly_fields = ["last_sent"]
+
+    def found_by(self, term: str) -> Q:
+        if is_address(term):
+            return Q(connection__in=connection_ids()) & by_address(term)
+        return Q(subject=term)
 
     @admin.display(description=_("last sent"))
     def last_sent(self, state: SyncState) -> SafeString | str:

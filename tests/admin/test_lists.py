@@ -115,7 +115,7 @@ def everything(connection: Connection) -> Connection:
         ExplicitActs.objects.create(key=f"*:user:{number}", subject=f"user:{number}")
         SyncState.objects.create(
             key=f"{connection.pk}:user:{number}", connection=connection, subject=f"user:{number}",
-            email_key=f"person{number}@example.com", contact=contact, sent={"email": "x"},
+            email_key=f"person{number}@example.com", contact=contact,
         )  # fmt: skip
         Run.objects.create(connection=connection, kind=RunKind.PUSH, started_at=NOW, counts={"done": 3, "reasons": {}})
     return connection
