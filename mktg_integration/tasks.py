@@ -16,11 +16,11 @@ from mktg_integration.inbound import registration
 from mktg_integration.inbound.addresses import callback_url
 from mktg_integration.inbound.apply import apply_inbox as inbound_apply
 from mktg_integration.measuring import measure as measure_figures
-from mktg_integration.models import Connection, InboxRow, InboxState, Lane, OutboxRow, Run, RunKind, RunStatus
+from mktg_integration.models import Connection, Contact, InboxRow, InboxState, Lane, OutboxRow, Run, RunKind, RunStatus
 from mktg_integration.oauth.disconnect import disconnect as oauth_disconnect
 from mktg_integration.oauth.idle import refresh_idle
 from mktg_integration.pruning import prune
-from mktg_integration.pull import engine
+from mktg_integration.pull import engine, refresh
 from mktg_integration.push import asked as asked_push
 from mktg_integration.push import outbox, wake
 from mktg_integration.push import reconcile as push_reconcile
@@ -37,6 +37,7 @@ logger = logging.getLogger("mktg_integration.tasks")
 
 SOON_SECONDS = 10.0
 """What is due later than this is left to the schedule, so that many wake-ups do not become many tasks that wait."""
+REFRESH_PART_SECONDS = 30.0
 BUSY_SECONDS = 5.0
 """Until a run looks again whether it may begin."""
 
@@ -115,6 +116,30 @@ def pull_all() -> None:
             continue
         if streams:
             background.enqueue("mktg_integration.tasks.pull", connection.pk)
+
+
+def refresh_all() -> None:
+    """Queue the next part for each connection whose contacts are read one by one; run each minute by the schedule."""
+    for connection in refresh.due_passes():
+        background.enqueue("mktg_integration.tasks.refresh_contacts", connection.pk)
+
+
+def refresh_contacts(connection_id: int) -> None:
+    """Read some of a connection's contacts anew: for half a minute, so that other work has the worker as well."""
+    connection = Connection.objects.filter(pk=connection_id).first()
+    if connection is not None:
+        refresh.go_on(connection, seconds=min(REFRESH_PART_SECONDS, settings.LEASE_SECONDS / 3))
+
+
+def refresh_contact(connection_id: int, key: str) -> None:
+    """Read one contact anew, by its key in the mirror."""
+    connection = Connection.objects.filter(pk=connection_id).first()
+    if connection is None:
+        return
+    try:
+        refresh.refresh_contacts(connection, Contact.objects.filter(pk=key))
+    except MktgError as error:
+        logger.error("%s: a contact could not be read anew: %s", connection.name, error)  # noqa: TRY400
 
 
 def apply_inbox(connection_id: int) -> None:

@@ -25,6 +25,7 @@ PERIODIC = (
     Periodic("mktg_integration: drain", "mktg_integration.tasks.drain_all", 1),
     Periodic("mktg_integration: pull", "mktg_integration.tasks.pull_all", 15),
     Periodic("mktg_integration: inbox", "mktg_integration.tasks.apply_all", 1),
+    Periodic("mktg_integration: contacts", "mktg_integration.tasks.refresh_all", 1),
     Periodic("mktg_integration: tokens", "mktg_integration.tasks.refresh_tokens", 5),
     Periodic("mktg_integration: figures", "mktg_integration.tasks.measure_all", 60),
     Periodic("mktg_integration: housekeeping", "mktg_integration.tasks.housekeeping", 24 * 60),

@@ -515,10 +515,14 @@ class Provider(ABC, Generic[C, O]):
     def look_up(self, contact: ContactRecord, client: C, options: O) -> ContactRecord | None:
         """One contact anew, under the id that it is known by; None where it is not there any more.
 
-        For services without a list of contacts. Raises ``UnsupportedError`` where a contact cannot be read, or these
+        Raises ``UnsupportedError`` where a contact cannot be read, or these
         credentials may not; ``ServiceError``, ``MalformedAnswerError``.
         """
         raise UnsupportedError(f"{self.label} has no way to read a contact")
+
+    def reads_one_by_one(self, options: O) -> bool:
+        """Whether ``look_up`` is the only way to learn how contacts are: the schedule then asks for each of them."""
+        return False
 
     def verify(self, client: C, options: O) -> str:
         """Ask the service, by calls that change nothing, whether it lets us in; what it said, in words for people.

@@ -4,20 +4,25 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.core.management.base import CommandParser
+from django.core.management.base import CommandError, CommandParser
+from django.db.models import QuerySet
 
+from mktg_integration.exceptions import MktgError
 from mktg_integration.management.base import MktgCommand, Progress, table
-from mktg_integration.models import Connection, PullCheckpoint, RunStatus
+from mktg_integration.models import Connection, Contact, PullCheckpoint, RunStatus
+from mktg_integration.profile import normal_email
 from mktg_integration.pull import paces
 from mktg_integration.pull.engine import PullReport, pull
 from mktg_integration.pull.progress import TOTALS, StreamCounts
+from mktg_integration.pull.refresh import refresh_contacts
 from mktg_integration.pull.streams import Stream, chosen, streams_of
 
 
 class Command(MktgCommand):
     help = (
         "Read what the services hold into the mirror: what has changed, and in full what is due for it. A pull that "
-        "was cut off is gone on with after its last page. Ends non-zero if something failed or has to be confirmed."
+        "was cut off is gone on with after its last page. Contacts of a service without lists are read one by "
+        "one: with --contact, or all with --full. Ends non-zero if something failed or has to be confirmed."
     )
 
     def add_own_arguments(self, parser: CommandParser) -> None:
@@ -34,6 +39,14 @@ class Command(MktgCommand):
             help="mark as gone whatever is not there any more, however much; by itself: for the resources that asked",
         )
 
+        parser.add_argument(
+            "--contact",
+            metavar="EMAIL",
+            action="append",
+            default=[],
+            help="only read this contact anew, one call for each connection that knows it; may be repeated",
+        )
+
     def run(
         self,
         *,
@@ -42,13 +55,22 @@ class Command(MktgCommand):
         full: bool,
         resume: bool,
         confirm_deletions: bool,
+        contact: list[str],
         dry_run: bool,
         **_: Any,
     ) -> dict[str, Any]:
         chosen_connections = self.connections(connection)
+        if contact:
+            return self._read_contacts(chosen_connections, contact, dry_run=dry_run)
         told: dict[str, Any] = {}
         for row in chosen_connections:
             streams = self._streams(row)
+            if self._has_no_lists(row) and full and not resource:
+                told[row.name] = self._read_all(row, confirm_deletions=confirm_deletions, dry_run=dry_run)
+                continue
+            if self._has_no_lists(row) and connection is not None and not resource:
+                self.say(f"{row.name}: {row.driver.label} has no lists; --full reads its contacts one by one")
+                continue
             if not streams and connection is None:
                 self.say(f"{row.name}: {row.driver.label} has no lists to read")
                 continue
@@ -104,6 +126,51 @@ class Command(MktgCommand):
             self.say(f"  {report.detail}")
         elif report.status != RunStatus.DONE:
             self.fail(f"{connection.name}: {report.status}: {report.detail}")
+
+    # One by one
+
+    @staticmethod
+    def _has_no_lists(connection: Connection) -> bool:
+        return connection.driver.reads_one_by_one(connection.driver.options(connection.account()))
+
+    def _read_contacts(self, connections: list[Connection], emails: list[str], *, dry_run: bool) -> dict[str, Any]:
+        keys = [normal_email(email) for email in emails]
+        known = Contact.objects.filter(email_key__in=keys, deleted_at=None, connection__in=connections)
+        names = {row.pk: row for row in connections}
+        chosen_rows = sorted({names[pk] for pk in known.values_list("connection_id", flat=True)}, key=lambda r: r.name)
+        if not chosen_rows:
+            raise CommandError("no connection knows a contact with this address: mktg_pull reads the lists")
+        return {
+            "connections": {
+                row.name: {"would_read": known.filter(connection=row).count()}
+                if dry_run
+                else self._read_anew(row, known.filter(connection=row))
+                for row in chosen_rows
+            }
+        }
+
+    def _read_all(self, connection: Connection, *, confirm_deletions: bool, dry_run: bool) -> dict[str, Any]:
+        known = Contact.objects.filter(connection=connection, deleted_at=None)
+        if dry_run:
+            self.say(f"{connection.name}: would read {known.count()} contacts, one call each")
+            return {"would_read": known.count()}
+        return self._read_anew(connection, known, confirm_deletions=confirm_deletions)
+
+    def _read_anew(
+        self, connection: Connection, contacts: QuerySet[Contact], *, confirm_deletions: bool = False
+    ) -> dict[str, Any]:
+        bar = self.progress(f"{connection.name}: contacts", total=None)
+        try:
+            done = refresh_contacts(connection, contacts, confirm_deletions=confirm_deletions, on_page=bar.update)
+        except MktgError as error:
+            self.fail(f"{connection.name}: {error}")
+            return {"error": str(error)}
+        finally:
+            bar.close()
+        self.say(f"{connection.name}: {done.read} read, {done.changed} changed, {done.gone} gone, {done.failed} failed")
+        if done.failed:
+            self.fail(f"{connection.name}: {done.failed} contacts could not be read")
+        return {"read": done.read, "changed": done.changed, "gone": done.gone, "failed": done.failed}
 
     # Telling only
 

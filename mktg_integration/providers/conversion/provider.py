@@ -105,6 +105,9 @@ class ConversionProvider(Provider[ConversionClient, ConversionOptions]):
     ) -> ContactRecord | None:
         return reading.look_up(contact, client, options)
 
+    def reads_one_by_one(self, options: ConversionOptions) -> bool:
+        return options.read_status and not options.exports
+
     def verify(self, client: ConversionClient, options: ConversionOptions) -> str:
         return reading.verify(client, options)
 

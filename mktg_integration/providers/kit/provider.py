@@ -36,7 +36,7 @@ from mktg_integration.providers.kit.options import KitOptions
 from mktg_integration.providers.kit.webhooks import KitWebhooks
 from mktg_integration.providers.oauth import OAuthEndpoints
 from mktg_integration.providers.occurrences import Occurrence, Progress
-from mktg_integration.records import BroadcastRecord
+from mktg_integration.records import BroadcastRecord, ContactRecord
 
 JSON = Any
 
@@ -111,6 +111,10 @@ class KitProvider(Provider[KitClient, KitOptions]):
             # Without it two accounts could not be told apart.
             raise MalformedAnswerError("kit: GET /v4/account is not as documented: account.id (missing)")
         return Identity(remote_id=str(account.id), label=account.name)
+
+    def look_up(self, contact: ContactRecord, client: KitClient, options: KitOptions) -> ContactRecord | None:
+        found: ContactRecord | None = KitWebhooks().contact(client, contact.remote_id)
+        return found
 
     def snapshot(self, profile: Profile, *, user_id: str, options: KitOptions) -> Snapshot:
         return normal.snapshot(profile)
