@@ -23,7 +23,7 @@ from mktg_integration.api.base import actor_of
 from mktg_integration.api.me import ExportSerializer, as_file
 from mktg_integration.api.mirror import COMMON, MirroredFilter, MirroredSerializer, MirrorViews
 from mktg_integration.api.openapi import documented
-from mktg_integration.models import AuditAction, Connection, Contact, Tagging
+from mktg_integration.models import AuditAction, Connection, Contact, Tag, Tagging
 from mktg_integration.models.mirror import STATUS_CHOICES
 from mktg_integration.operations import people
 from mktg_integration.permissions import APP, ERASE, SYNC, VIEW_PERSONAL_DATA
@@ -37,23 +37,19 @@ MOST_FOUND = 100
 class ContactSerializer(MirroredSerializer[Contact]):
     """A contact in a list. ``subject`` is whose it is (``user:<pk>``, ``lead:<id>``, empty: nobody's here)."""
 
-    personal = ("email", "first_name", "values")
+    personal: tuple[str, ...] = ("email", "first_name", "values")
 
     class Meta:
         model = Contact
-        fields = (*COMMON, "email", "status", "first_name", "values", "subject", "last_pushed_at")
+        fields: tuple[str, ...] = (*COMMON, "email", "status", "first_name", "values", "subject", "last_pushed_at")
 
 
-class ContactTagSerializer(serializers.Serializer[Tagging]):
-    id = serializers.SerializerMethodField()
-    name = serializers.SerializerMethodField(help_text="Empty while the service has not told it.")
+class ContactTagSerializer(serializers.Serializer[Any]):
+    """A tag that a contact has."""
+
+    id = serializers.CharField()
+    name = serializers.CharField(help_text="Empty while the service has not told it.")
     tagged_at = serializers.DateTimeField(allow_null=True)
-
-    def get_id(self, row: Tagging) -> str:
-        return ids.shown(row.tag_id)
-
-    def get_name(self, row: Tagging) -> str:
-        return str(self.context["names"].get(row.tag_id, ""))
 
 
 class ContactDetailSerializer(ContactSerializer):
@@ -69,10 +65,13 @@ class ContactDetailSerializer(ContactSerializer):
     def get_tags(self, row: Contact) -> list[dict[str, Any]]:
         rows = Tagging.objects.filter(contact_id=row.pk, deleted_at=None).order_by("pk")
         found = list(rows.only("key", "tag_id", "tagged_at"))
-        names = dict(Tagging._meta.get_field("tag").related_model.objects.filter(  # type: ignore[union-attr]
-            pk__in=[one.tag_id for one in found]
-        ).values_list("pk", "name"))  # fmt: skip
-        return list(ContactTagSerializer(found, many=True, context={"names": names}).data)
+        # Loose: a tagging may have been told before its tag.
+        names = dict(Tag.objects.filter(pk__in=[one.tag_id for one in found]).values_list("pk", "name"))
+        told = [
+            {"id": ids.shown(one.tag_id), "name": names.get(one.tag_id, ""), "tagged_at": one.tagged_at}
+            for one in found
+        ]
+        return list(ContactTagSerializer(told, many=True).data)
 
 
 class ContactFilter(MirroredFilter):

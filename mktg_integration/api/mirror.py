@@ -109,7 +109,7 @@ class MirrorViews(ReadViews[M]):
         found: M = super().get_object()
         return found
 
-    def filter_queryset(self, queryset: QuerySet[M]) -> QuerySet[M]:
+    def filter_queryset(self, queryset: QuerySet[Any]) -> QuerySet[Any]:
         # One that is gone is still found by its id.
         return queryset if self.detail else super().filter_queryset(queryset)
 

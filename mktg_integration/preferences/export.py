@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from django.core.exceptions import ObjectDoesNotExist
 from django.db.models import Model, Q
 from django.utils import timezone
 
@@ -47,7 +48,7 @@ def export_of(person: Model) -> dict[str, Any]:
     """
     leads = Lead.objects.filter(email_key=normal_email(address_of(person)))
     if not isinstance(person, Lead):
-        leads |= Lead.objects.filter(user=person)
+        leads |= Lead.objects.filter(user_id=person.pk)
     subjects = {subject_of(person), *(lead_subject(lead) for lead in leads)}
     return _export(subjects, address_of(person), list(leads))
 
@@ -116,7 +117,7 @@ def _has(row: Any, name: str) -> bool:
     """A membership may have been told before what it is in."""
     try:
         return getattr(row, name) is not None
-    except Model.DoesNotExist:
+    except ObjectDoesNotExist:
         return False
 
 

@@ -20,6 +20,7 @@ from mktg_integration.models import Connection, Contact, ExplicitActs, Kind, Lea
 from mktg_integration.people import ALL, address_of
 from mktg_integration.preferences.people import subject_of
 from mktg_integration.profile import UNKNOWN, ConsentStatus, Profile, normal_email
+from mktg_integration.providers.base import Verb
 from mktg_integration.push import consent as consents
 from mktg_integration.push.people import lead_profile
 from mktg_integration.records import ContactStatus
@@ -137,24 +138,33 @@ class _Reading:
     # Topics
 
     def _topics(self) -> tuple[Topic, ...]:
-        if not settings.TOPICS:
+        able = [one for one in self.connections if Verb.TAG in one.driver.verbs]
+        if not settings.TOPICS or (self.connections and not able):
+            # Where no service has tags, nothing would come of a choice.
             return ()
-        said: dict[str, bool] = {}
-        for act in sorted(self.acts, key=lambda act: act.scope == ALL):
-            said |= {name.casefold(): wanted for name, wanted in act.tags.items()}
-        has = self._tags()
-        return tuple(
-            Topic(
-                key, str(settings.TOPICS[key].get("LABEL") or tag), tag, said.get(tag.casefold(), tag.casefold() in has)
-            )
-            for key, tag in topic_names().items()
-        )
+        # One reading of each connection; without any, of what was said to all.
+        readings = [(self._said(one.pk), self._tags(one)) for one in able] or [(self._said(0), frozenset())]
+        topics = []
+        for key, tag in topic_names().items():
+            name = tag.casefold()
+            on = any(said.get(name, name in tags) for said, tags in readings)
+            topics.append(Topic(key, str(settings.TOPICS[key].get("LABEL") or tag), tag, on))
+        return tuple(topics)
 
-    def _tags(self) -> set[str]:
-        """What the mapping gives the person and what services say of them, however it is written."""
-        mapped = {tag.casefold() for one in self.profiles.values() if one is not None for tag in one.tags}
-        told = reader.tag_names([contact.key for contact in self.contacts.values()]) if self.contacts else {}
-        return mapped | {name.casefold() for names in told.values() for name in names}
+    def _said(self, connection_id: int) -> dict[str, bool]:
+        """What was said of tags beside the mapping; what was said to one connection counts there."""
+        said: dict[str, bool] = {}
+        for act in sorted(self.acts, key=lambda act: act.scope != ALL):
+            if act.scope in (ALL, str(connection_id)):
+                said |= {name.casefold(): wanted for name, wanted in act.tags.items()}
+        return said
+
+    def _tags(self, connection: Connection) -> frozenset[str]:
+        """What the mapping gives the person and what the service says, however it is written."""
+        profile, contact = self.profiles[connection.pk], self.contacts.get(connection.pk)
+        mapped = set(profile.tags) if profile is not None else set()
+        told = reader.tag_names([contact.key])[contact.key] if contact is not None else frozenset()
+        return frozenset(name.casefold() for name in (*mapped, *told))
 
     def _profile(self, connection: Connection) -> Profile | None:
         """What the mapping says; None where it leaves the person out. One that raises says nothing."""
