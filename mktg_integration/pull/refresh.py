@@ -174,8 +174,11 @@ def _pace() -> timedelta:
 
 
 def go_on(connection: Connection, *, seconds: float, per_second: float = PER_SECOND) -> Refreshed | None:
-    """One part of the connection's pass over the contacts of which nothing was told for ``PULL_FULL_DAYS``; None where another process pulls. What the service or the account does wrong
-    is logged: an outage leaves the rest of the pass for the next part, all else ends it."""
+    """One part of the connection's pass over the contacts of which nothing was told for ``PULL_FULL_DAYS``.
+
+    None where another process pulls. What the service or the account does wrong is logged: an outage leaves the rest of
+    the pass for the next part, all else ends it.
+    """
     lease = take_lease(connection.pk)
     if lease is None:
         return None
