@@ -33,6 +33,7 @@ class AuditAction(models.TextChoices):
     UNSUBSCRIBED = "unsubscribed", _("unsubscribed")
     FORGOTTEN = "forgotten", _("had a person forgotten")
     EXPORTED = "exported", _("exported")
+    VIEWED = "viewed", _("looked at an address")
 
 
 class AuditEntry(models.Model):

@@ -92,7 +92,10 @@ class DeadRow(OutboxBase):
     class Meta:
         verbose_name = _("rejected row")
         verbose_name_plural = _("rejected rows")
-        indexes = [models.Index(fields=["connection", "state", "code"], name="mktg_dead_reason")]
+        indexes = [
+            models.Index(fields=["connection", "state", "code", "key"], name="mktg_dead_order"),
+            models.Index(fields=["subject"], name="mktg_dead_subject"),
+        ]
 
     def __str__(self) -> str:
         return self.key
