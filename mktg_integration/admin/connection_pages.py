@@ -17,13 +17,13 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from mktg_integration.admin import acts
 from mktg_integration.admin.base import ModelAdmin, actor_of, require
-from mktg_integration.admin.home import card, home_url, page
+from mktg_integration.admin.home import card, home_url, may_test, page
 from mktg_integration.exceptions import MktgError
 from mktg_integration.insight import mapping
 from mktg_integration.insight.health import healths, site_health
 from mktg_integration.models import Connection, WebhookSubscription
 from mktg_integration.operations import connections as operations
-from mktg_integration.permissions import APP, CONNECT, SYNC, VIEW_PERSONAL_DATA, may
+from mktg_integration.permissions import APP, CONNECT, VIEW_PERSONAL_DATA, may
 
 if TYPE_CHECKING:
     Base = ModelAdmin
@@ -80,7 +80,7 @@ class ConnectionPages(Base):
 
     def test_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         """GET says what a test does, POST makes it. For whoever may see connections and start runs, or connect."""
-        if not (may(request.user, SYNC) or may(request.user, CONNECT)):
+        if not may_test(request):
             raise PermissionDenied
         connection = self._connection(request, pk)
         steps = operations.test(actor_of(request), connection) if request.method == "POST" else None

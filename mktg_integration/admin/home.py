@@ -19,7 +19,7 @@ from mktg_integration.admin.acts import Act, offered
 from mktg_integration.admin.connecting import connects, install_link
 from mktg_integration.insight.health import Health, HealthState, healths, site_health
 from mktg_integration.models import Connection
-from mktg_integration.permissions import APP, CONNECT, may
+from mktg_integration.permissions import APP, CONNECT, SYNC, may
 
 MOST = 50
 """Connections that are shown; a site with more finds them in the list."""
@@ -73,11 +73,16 @@ def card(request: HttpRequest, connection: Connection, health: Health) -> Card:
         health=health,
         url=page(request, "connection_change", connection.pk),
         act_url=page(request, "connection_act", connection.pk),
-        test_url=page(request, "connection_test", connection.pk),
+        test_url=page(request, "connection_test", connection.pk) if may_test(request) else "",
         connect=_connect(request, connection, health),
         acts=offered(request.user, connection),
         links=_links_of(request, connection),
     )
+
+
+def may_test(request: HttpRequest) -> bool:
+    """A test helps those who send and those who connect."""
+    return may(request.user, SYNC) or may(request.user, CONNECT)
 
 
 def links(request: HttpRequest) -> list[Link]:
