@@ -19,7 +19,7 @@ from mktg_integration.audit import record
 from mktg_integration.exceptions import NotNowError
 from mktg_integration.models import AuditAction, Connection, ConnectionSource, Contact, OAuthToken, OutboxRow, SyncState
 from mktg_integration.operations import connections as operations
-from mktg_integration.operations import runs
+from mktg_integration.operations import probing, runs
 from mktg_integration.permissions import CONNECT, SYNC, may
 
 VIEW: Final = "mktg_integration.view_connection"
@@ -30,12 +30,12 @@ DELETE: Final = "mktg_integration.delete_connection"
 
 class StepSerializer(serializers.Serializer[Any]):
     name = serializers.CharField()
-    ok = serializers.BooleanField()
-    text = serializers.CharField()
+    ok = serializers.BooleanField(allow_null=True, help_text="Null: worth knowing, and no fault.")
+    text = serializers.CharField(allow_blank=True)
 
 
 class TestedSerializer(serializers.Serializer[Any]):
-    """``ok`` is whether every step was."""
+    """``ok`` is whether no step found a fault."""
 
     ok = serializers.BooleanField()
     steps = StepSerializer(many=True)
@@ -123,8 +123,8 @@ class ConnectionViewSet(
     @documented(responses=TestedSerializer, summary="Try the connection, step by step, by real calls")
     @action(detail=True, methods=["post"])
     def test(self, request: Request, pk: str) -> Response:
-        steps = operations.test(actor_of(request), self.get_object())
-        shown = {"ok": all(step.ok for step in steps), "steps": steps}
+        steps = probing.test(actor_of(request), self.get_object())
+        shown = {"ok": not any(step.ok is False for step in steps), "steps": steps}
         return Response(TestedSerializer(shown).data)
 
     @documented(responses=ConnectionSerializer, summary="Keep changes, send nothing")
@@ -151,7 +151,7 @@ class ConnectionViewSet(
     @action(detail=True, methods=["post"], serializer_class=PushSerializer)
     def push(self, request: Request, pk: str) -> Response:
         given = self._given(request)
-        return accepted(runs.start_push(actor_of(request), self.get_object(), everybody=given["everybody"]), request)
+        return accepted(operations.push_now(actor_of(request), self.get_object(), given["everybody"]), request)
 
     @documented(request=PullSerializer, responses={202: RunBegunSerializer}, summary="Read what the service has")
     @action(detail=True, methods=["post"], serializer_class=PullSerializer)

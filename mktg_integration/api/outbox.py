@@ -17,6 +17,7 @@ from mktg_integration.api.base import ReadViews, actor_of
 from mktg_integration.api.openapi import documented
 from mktg_integration.exceptions import NotNowError
 from mktg_integration.insight.deliveries import attempts_of, reasons, remedy
+from mktg_integration.insight.rows import rows_of
 from mktg_integration.models import Attempt, Connection, DeadKind, DeadRow, OutboxRow
 from mktg_integration.operations import deliveries as operations
 from mktg_integration.permissions import REPLAY, SYNC
@@ -123,24 +124,35 @@ class CountSerializer(serializers.Serializer[Any]):
     dry_run = serializers.BooleanField()
 
 
-class DueFilter(filters.FilterSet):  # type: ignore[misc]
+class _RowFilter(filters.FilterSet):  # type: ignore[misc]
+    """By the index, which begins with the connection; a person by the keys that a person's rows can have."""
+
+    subject = filters.CharFilter(method="_with_connection", max_length=80, help_text="As in user:1.")
+
+    def filter_queryset(self, queryset: Any) -> Any:
+        given = self.form.cleaned_data
+        connection, subject = given.get("connection"), given.get("subject")
+        others = [name for name, value in given.items() if name != "connection" and value not in (None, "")]
+        if others and connection is None:
+            raise serializers.ValidationError({"connection": gettext("Name the connection too.")})
+        if subject:
+            queryset = rows_of(queryset.model, connection, subject)
+        return super().filter_queryset(queryset)
+
+    def _with_connection(self, queryset: Any, name: str, value: Any) -> Any:
+        return queryset
+
+
+class DueFilter(_RowFilter):
     class Meta:
         model = OutboxRow
         fields = ["connection", "lane"]
 
 
-class DeadFilter(filters.FilterSet):  # type: ignore[misc]
-    """By the index: a connection, then a state, then a code."""
-
+class DeadFilter(_RowFilter):
     class Meta:
         model = DeadRow
         fields = ["connection", "state", "code"]
-
-    def filter_queryset(self, queryset: Any) -> Any:
-        given = self.form.cleaned_data
-        if not given.get("connection") and (given.get("state") or given.get("code")):
-            raise serializers.ValidationError({"connection": gettext("Name the connection too.")})
-        return super().filter_queryset(queryset)
 
 
 class OutboxViewSet(ReadViews[OutboxRow]):

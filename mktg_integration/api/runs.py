@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from django.db.models import QuerySet
 from rest_framework import serializers
 from rest_framework.decorators import action
 from rest_framework.request import Request
@@ -11,21 +12,23 @@ from rest_framework.response import Response
 
 from mktg_integration.api.base import ReadViews, RunBegunSerializer, accepted, actor_of
 from mktg_integration.api.openapi import documented
+from mktg_integration.insight import runs as insight
+from mktg_integration.insight.runs import state_of
 from mktg_integration.models import Run
 from mktg_integration.operations import runs as operations
 from mktg_integration.permissions import SYNC
-from mktg_integration.running import is_stalled
 
 VIEW: Final = "mktg_integration.view_run"
 
 
 class RunSerializer(serializers.ModelSerializer[Run]):
-    """``stalled``: it should be at work and gives no sign of life; resume it."""
+    """``state``: the status as people are shown it: ``queued`` and ``cancelling`` apart from ``running``, and
+    ``stalled`` of one that should be at work and gives no sign of life."""
 
     counts = serializers.DictField(read_only=True)
     errors = serializers.ListField(child=serializers.DictField(), read_only=True)  # type: ignore[assignment]
     examples = serializers.DictField(read_only=True)
-    stalled = serializers.SerializerMethodField()
+    state = serializers.SerializerMethodField()
 
     class Meta:
         model = Run
@@ -34,6 +37,7 @@ class RunSerializer(serializers.ModelSerializer[Run]):
             "connection",
             "kind",
             "status",
+            "state",
             "started_at",
             "moved_at",
             "finished_at",
@@ -45,12 +49,46 @@ class RunSerializer(serializers.ModelSerializer[Run]):
             "is_preview",
             "cancel_requested",
             "requested_by",
-            "stalled",
         ]
         read_only_fields = fields
 
-    def get_stalled(self, run: Run) -> bool:
-        return is_stalled(run)
+    def get_state(self, run: Run) -> str:
+        return state_of(run)
+
+
+class ProgressSerializer(serializers.Serializer[Any]):
+    """How far it is. ``share`` of 100; what is not known is null."""
+
+    stage = serializers.CharField(allow_blank=True)
+    done = serializers.IntegerField()
+    total = serializers.IntegerField(allow_null=True)
+    share = serializers.IntegerField(allow_null=True)
+    per_second = serializers.FloatField(allow_null=True)
+    seconds_left = serializers.IntegerField(allow_null=True)
+    may_cancel = serializers.BooleanField()
+    may_resume = serializers.BooleanField()
+    asks_about_deletions = serializers.BooleanField(
+        help_text="So many were not seen that somebody has to say whether they are gone: pull with confirm_deletions."
+    )
+
+
+class RunErrorSerializer(serializers.Serializer[Any]):
+    about = serializers.CharField(allow_blank=True)
+    code = serializers.CharField(allow_blank=True)
+    reason = serializers.CharField(allow_blank=True)
+    status = serializers.IntegerField(allow_null=True)
+    request_id = serializers.CharField(allow_blank=True)
+    remedy = serializers.CharField(allow_blank=True)
+
+
+class RunDetailSerializer(RunSerializer):
+    """With its progress, and what mends each of its errors."""
+
+    progress = ProgressSerializer(read_only=True)
+    errors = RunErrorSerializer(many=True, read_only=True, source="told_errors")  # type: ignore[assignment]
+
+    class Meta(RunSerializer.Meta):
+        fields = [*RunSerializer.Meta.fields, "progress"]
 
 
 class ConfirmSerializer(serializers.Serializer[Any]):
@@ -81,13 +119,22 @@ class RunViewSet(ReadViews[Run]):
         "discard": SYNC,
     }
 
-    @documented(responses=RunSerializer, summary="End it after the page or batch that it is at")
+    def get_queryset(self) -> QuerySet[Run]:
+        runs = super().get_queryset()
+        return runs.select_related("connection").defer("connection__credentials") if self.detail else runs
+
+    def get_serializer_class(self) -> Any:
+        return RunDetailSerializer if self.detail and self.action != "confirm" else super().get_serializer_class()
+
+    def get_object(self) -> Run:
+        return _with_progress(super().get_object())
+
+    @documented(responses=RunDetailSerializer, summary="End it after the page or batch that it is at")
     @action(detail=True, methods=["post"])
     def cancel(self, request: Request, pk: str) -> Response:
         run = self.get_object()
         operations.cancel(actor_of(request), run)
-        run.refresh_from_db()
-        return Response(self.get_serializer(run).data)
+        return Response(RunDetailSerializer(_with_progress(run)).data)
 
     @documented(responses={202: RunBegunSerializer}, summary="Go on where it was cut off, failed or was cancelled")
     @action(detail=True, methods=["post"])
@@ -106,9 +153,15 @@ class RunViewSet(ReadViews[Run]):
         run = operations.confirm_reconcile(actor_of(request), self.get_object(), given.validated_data["limit"])
         return accepted(run, request)
 
-    @documented(responses=RunSerializer, summary="Let a preview be")
+    @documented(responses=RunDetailSerializer, summary="Let a preview be")
     @action(detail=True, methods=["post"])
     def discard(self, request: Request, pk: str) -> Response:
         run = self.get_object()
         operations.discard_reconcile(actor_of(request), run)
-        return Response(self.get_serializer(run).data)
+        return Response(RunDetailSerializer(_with_progress(run)).data)
+
+
+def _with_progress(run: Any) -> Run:
+    run.progress, run.told_errors = insight.standing(run), insight.errors(run)
+    found: Run = run
+    return found
