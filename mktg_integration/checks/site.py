@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import urlsplit
@@ -13,12 +14,22 @@ from django.utils.module_loading import import_string
 from mktg_integration.checks.messages import did_you_mean, error, given, key
 from mktg_integration.conf import CHOICES, DEFAULTS, NAME, SHARES
 
+_TOPIC = re.compile(r"[A-Za-z0-9_-]+")
+MOST_TAG = 255
+
 
 def check_site(**_: Any) -> list[CheckMessage]:
     values = given()
     if values is None:
         return [error(1, f"{NAME} is not a dict.", f"Set {NAME} = {{…}} in the site's settings.")]
-    return [*_keys(values), *_values(values), *_relations(values), *_watch(values), *_functions(values)]
+    return [
+        *_keys(values),
+        *_values(values),
+        *_relations(values),
+        *_watch(values),
+        *_functions(values),
+        *_topics(values),
+    ]
 
 
 def _keys(values: Mapping[str, Any]) -> Iterator[CheckMessage]:
@@ -106,6 +117,21 @@ def _functions(values: Mapping[str, Any]) -> Iterator[CheckMessage]:
                 7,
                 f"{key(name)}: {path!r} cannot be imported, or is no function.",
                 f"Give the dotted path of a function that takes a {taken} and returns True or False.",
+            )
+
+
+def _topics(values: Mapping[str, Any]) -> Iterator[CheckMessage]:
+    topics = values.get("TOPICS", {})
+    for name, topic in topics.items() if isinstance(topics, Mapping) else ():
+        where = f"{key('TOPICS')}[{name!r}]"
+        if not isinstance(name, str) or not _TOPIC.fullmatch(name):
+            yield error(8, f"{where}: the key cannot be used.", "Use letters, digits, hyphens and underscores.")
+        tag = topic.get("TAG") if isinstance(topic, Mapping) else None
+        if not isinstance(tag, str) or not 0 < len(tag.strip()) <= MOST_TAG or set(topic) - {"TAG", "LABEL"}:
+            yield error(
+                8,
+                f"{where} does not say which tag the topic is.",
+                'Write {"TAG": "<name of the tag>", "LABEL": "<what people read>"}.',
             )
 
 
