@@ -220,8 +220,8 @@ def _key_pages(rows: QuerySet[OutboxRow]) -> Iterator[list[str]]:
 
 
 def _database_now() -> datetime:
-    """By the clock that marks carry."""
+    """By the clock that marks carry, which SQLite tells in milliseconds, and a little before."""
     using = router.db_for_write(OutboxRow)
     present = RawSQL(sql.now(connections[using]), [], output_field=DateTimeField())  # noqa: S611 (a constant)
     moment: datetime = Connection.objects.using(using).annotate(present=present).values_list("present", flat=True)[0]
-    return moment
+    return moment - timedelta(milliseconds=1)
