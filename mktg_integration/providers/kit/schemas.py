@@ -160,6 +160,8 @@ class FailedSubscriber(Model):
     id: int | None = None
     first_name: str | None = None
     email_address: str | None = None
+    state: str | None = None
+    created_at: datetime | None = None
 
 
 class SubscriberFailure(Model):
@@ -228,10 +230,13 @@ class BulkTags(Model):
 
 
 class CustomField(Model):
+    """``created_at`` comes with the bulk answers alone."""
+
     id: int
     name: str
     key: str
     label: str
+    created_at: datetime | None = None
 
 
 class CustomFieldAnswer(Model):
@@ -247,6 +252,7 @@ class FailedCustomField(Model):
     name: str | None = None
     key: str | None = None
     label: str | None = None
+    created_at: datetime | None = None
 
 
 class CustomFieldFailure(Model):

@@ -200,7 +200,10 @@ MEMBER = {
             {"per_page": "1000"},
             {"custom_fields": [{"id": 1, "name": "ck_1", "key": "city", "label": "City"}]},
             CustomFieldRecord(
-                remote_id="1", key="city", label="City", raw={"id": 1, "name": "ck_1", "key": "city", "label": "City"}
+                remote_id="1",
+                key="city",
+                label="City",
+                raw={"id": 1, "name": "ck_1", "key": "city", "label": "City", "created_at": None},
             ),
         ),
         (
