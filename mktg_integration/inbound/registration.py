@@ -64,6 +64,19 @@ def repair(connection: Connection, *, dry_run: bool = False) -> Registration:
     return _brought_into_line(connection, webhooks, client, dry_run=dry_run)
 
 
+def compare(connection: Connection) -> Registration:
+    """What ``repair`` would do. Asks the service, and writes nothing here either."""
+    webhooks, client = _opened(connection)
+    address = InboundAddress.objects.filter(connection=connection).first()
+    if address is None:
+        return Registration()
+    line = _Line(connection, webhooks, client, address, dry_run=True)
+    for row in _rows(connection):
+        line.bring(row)
+    line.clear()
+    return line.done
+
+
 def remove(connection: Connection, *, dry_run: bool = False) -> Registration:
     """Have the service tell nothing of this connection any more."""
     webhooks, client = _opened(connection)
@@ -139,7 +152,7 @@ def _brought_into_line(
     if lease is None:
         raise ConfigurationError(f"{connection.name}: its inbox is being worked on; try again in a minute")
     try:
-        line = _Line(connection, webhooks, client, address, dry_run)
+        line = _Line(connection, webhooks, client, address, dry_run=dry_run)
         rows = {row.pk: row for row in (*extra, *_rows(connection))}
         for row in rows.values():
             line.bring(row)
@@ -153,7 +166,7 @@ class _Line:
     """Compares what is wanted with what is there, one webhook after the other."""
 
     def __init__(
-        self, connection: Connection, webhooks: Webhooks[Any], client: Any, address: InboundAddress, dry_run: bool
+        self, connection: Connection, webhooks: Webhooks[Any], client: Any, address: InboundAddress, *, dry_run: bool
     ) -> None:
         self.connection = connection
         self.webhooks = webhooks

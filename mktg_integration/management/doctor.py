@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator
 from datetime import timedelta
-from typing import Any, Literal
+from itertools import islice
+from typing import Any
 
 from django.contrib.auth import get_user_model
 from django.core.checks import ERROR, WARNING, run_checks
@@ -15,22 +15,23 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from mktg_integration.conf import settings
-from mktg_integration.connections import open_client
+from mktg_integration.connections import Opened, open_client
 from mktg_integration.encryption import decrypt, encrypt
 from mktg_integration.exceptions import Action, MktgError, ServiceError, UnsupportedError
+from mktg_integration.insight.site import site_health
+from mktg_integration.management.doctor_connecting import look_at_token, look_at_webhooks, new_credentials
+from mktg_integration.management.findings import Finding, Level
 from mktg_integration.models import Connection, Contact, DeadRow, Kind, OutboxRow
+from mktg_integration.models.fields import encrypted_fields, stored_tokens
 from mktg_integration.providers.base import Verb
 from mktg_integration.push import outbox, people
 from mktg_integration.records import CustomFieldRecord
 from mktg_integration.status import connection_statuses
 
-Level = Literal["ok", "note", "problem"]
-
 SAMPLE = 50
 """The newest users, on whom the mapping is tried."""
 MOST_CLOCK_SECONDS = 2.0
 _ADVICE = {
-    Action.RECONNECT: "give it new credentials: in settings, or in the admin under Connections",
     Action.FORBIDDEN: "look at the account's plan and at what the credentials may do",
     Action.WAIT: "the service asks to be called less: wait, then run this again",
     Action.RETRY: "the service does not answer: look at its status page and at BASE_URL",
@@ -38,19 +39,8 @@ _ADVICE = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing that was looked at. ``text`` says what to do where something is to be done."""
-
-    about: str
-    level: Level
-    text: str
-
-    def as_dict(self) -> dict[str, str]:
-        return asdict(self)
-
-
-Look = Callable[..., Iterator[Finding]]
+KEYS_TRIED = 200
+"""Of each table with secrets, so many rows are tried with the keys."""
 
 
 # The site
@@ -81,18 +71,39 @@ def _keys() -> Iterator[Finding]:
     except MktgError as error:
         yield Finding("keys", "problem", str(error))
         return
-    unreadable = []
+    unreadable = {
+        str(model._meta.verbose_name_plural) for model, field in encrypted_fields() if not _reads(model, field)
+    }
+    if not unreadable:
+        yield Finding("keys", "ok", "what is stored can be read")
+        return
+    of = _unreadable_connections()
+    names = [f"the credentials of {', '.join(of)}"] if of else []
+    names += sorted(unreadable - ({str(Connection._meta.verbose_name_plural)} if of else set()))
+    text = (
+        f"{'; '.join(names)} cannot be read: put the older key back into ENCRYPTION_KEYS, behind the new one, "
+        "then run python manage.py mktg_rotate_keys"
+    )
+    yield Finding("keys", "problem", text)
+
+
+def _reads(model: Any, field: Any) -> bool:
+    try:
+        for _, token in islice(stored_tokens(model, field, batch=KEYS_TRIED), KEYS_TRIED):
+            decrypt(token)
+    except MktgError:
+        return False
+    return True
+
+
+def _unreadable_connections() -> list[str]:
+    names = []
     for pk, name in Connection.objects.values_list("pk", "name"):
         try:
             Connection.objects.get(pk=pk)
         except MktgError:
-            unreadable.append(name)
-    if unreadable:
-        names = ", ".join(unreadable)
-        text = f"the credentials of {names} cannot be read: put the older key back, behind the new one"
-        yield Finding("keys", "problem", text)
-    else:
-        yield Finding("keys", "ok", "what is stored can be read")
+            names.append(name)
+    return names
 
 
 def _clock() -> Iterator[Finding]:
@@ -120,12 +131,23 @@ def _background() -> Iterator[Finding]:
         yield Finding("schedules", "ok", "all are there")
     workers = q2.workers()
     if workers is None:
-        text = "not known: the cluster reports to a cache that this process does not share; is qcluster running?"
-        yield Finding("workers", "note", text)
+        yield from _sign_of_life()
     elif not workers:
         yield Finding("workers", "problem", "none; start them: python manage.py qcluster")
     else:
         yield Finding("workers", "ok", f"{workers}")
+
+
+def _sign_of_life() -> Iterator[Finding]:
+    """Where the cluster reports to a cache that this process does not share: what the scheduled tasks wrote."""
+    site = site_health()
+    if site.works:
+        yield Finding("workers", "ok", f"a scheduled task ran at {site.worker_at:%Y-%m-%d %H:%M:%S} UTC")
+    elif site.worker_at is None:
+        yield Finding("workers", "note", "none has run a scheduled task yet; start them: python manage.py qcluster")
+    else:
+        text = f"none has run a scheduled task since {site.worker_at:%Y-%m-%d %H:%M} UTC"
+        yield Finding("workers", "problem", f"{text}; start them: python manage.py qcluster")
 
 
 # A connection
@@ -134,12 +156,14 @@ def _background() -> Iterator[Finding]:
 def look_at_connection(connection: Connection) -> Iterator[Finding]:
     """Whether it may send, whether the service lets it in, and what of the site's it would leave out."""
     yield from _state(connection)
+    yield from look_at_token(connection)
     try:
         opened = open_client(connection)
     except MktgError as error:
         yield Finding("credentials", "problem", str(error))
         return
-    yield from _service(opened.driver.verify, opened.client, opened.options)
+    yield from _service(connection, opened)
+    yield from look_at_webhooks(connection)
     yield from _mapping(connection, opened.client)
     yield from _dead(connection)
     yield from _skipped(connection)
@@ -158,13 +182,15 @@ def _state(connection: Connection) -> Iterator[Finding]:
         yield Finding("sending", "ok", status.health)
 
 
-def _service(verify: Callable[[Any, Any], str], client: Any, options: Any) -> Iterator[Finding]:
+def _service(connection: Connection, opened: Opened) -> Iterator[Finding]:
     try:
-        yield Finding("service", "ok", verify(client, options))
+        yield Finding("service", "ok", opened.driver.verify(opened.client, opened.options))
     except UnsupportedError as error:
         yield Finding("service", "note", str(error))
     except ServiceError as error:
-        yield Finding("service", "problem", f"{error}: {_ADVICE.get(error.action, 'see the text')}")
+        is_refused = error.action is Action.RECONNECT
+        advice = new_credentials(connection) if is_refused else _ADVICE.get(error.action, "see the text")
+        yield Finding("service", "problem", f"{error}: {advice}")
     except MktgError as error:
         yield Finding("service", "problem", str(error))
 

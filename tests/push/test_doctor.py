@@ -15,11 +15,14 @@ from django.core.management import CommandError, call_command
 from django.utils import timezone
 
 from mktg_integration import shortcuts
+from mktg_integration.heartbeat import beat
+from mktg_integration.inbound.addresses import address_of
 from mktg_integration.models import (
     Connection,
     ConnectionSource,
     Contact,
     DeadRow,
+    Heartbeat,
     Kind,
     OptOut,
     OutboxRow,
@@ -152,6 +155,28 @@ def test_credentials_that_no_key_reads_any_more(
     marketing(ENCRYPTION_KEYS=[Fernet.generate_key().decode()])
     found = examine()
     assert "the credentials of old cannot be read" in only(found["site"], "keys")[1]
+
+
+def test_any_secret_that_no_key_reads_is_told(
+    connect: Connect, marketing: Callable[..., None], mktg_sandbox: Sandbox
+) -> None:
+    kit = connect("kit")["kit"]
+    address_of(kit)
+    marketing(ENCRYPTION_KEYS=[Fernet.generate_key().decode()], CONNECTIONS={})
+    level, text = only(examine()["site"], "keys")
+    assert level == "problem"
+    assert text.startswith("inbound addresses cannot be read")
+    assert "mktg_rotate_keys" in text
+
+
+def test_a_worker_that_fell_silent(connect: Connect, mktg_sandbox: Sandbox) -> None:
+    connect("kit")
+    assert only(examine()["site"], "workers")[0] == "note"
+    beat()
+    assert only(examine()["site"], "workers")[0] == "ok"
+    Heartbeat.objects.update(at=timezone.now() - timedelta(hours=1))
+    level, text = only(examine()["site"], "workers")
+    assert (level, text.endswith("python manage.py qcluster")) == ("problem", True)
 
 
 def test_a_clock_that_is_off(connect: Connect, monkeypatch: pytest.MonkeyPatch, mktg_sandbox: Sandbox) -> None:

@@ -7,7 +7,8 @@ from typing import Any
 
 from mktg_integration.exceptions import DecryptionError
 from mktg_integration.management.base import MktgCommand
-from mktg_integration.management.doctor import Finding, look_at_connection, look_at_site
+from mktg_integration.management.doctor import look_at_connection, look_at_site
+from mktg_integration.management.findings import Finding
 
 SIGNS = {"ok": "  ok    ", "note": "  note  ", "problem": "  WRONG "}
 
