@@ -23,7 +23,9 @@ from mktg_integration.models import (
     ConnectionState,
     DeadKind,
     DeadRow,
+    Kind,
     OutboxRow,
+    SyncState,
     WaitReason,
 )
 from mktg_integration.push import replay as replaying
@@ -70,6 +72,20 @@ def send_now(actor: Actor, rows: QuerySet[OutboxRow]) -> int:
     _audit(actor, AuditAction.SYNCED, [(pk, subject) for _, pk, subject in chosen])
     push_now({pk for _, pk, _ in chosen})
     return len(chosen)
+
+
+def address(actor: Actor, row: DeadRow) -> str:
+    """The address that a row which needs a person is about, because that person has to find it at the service; who
+    looked is audited. Empty where it is not known any more. The callers ask for ``VIEW_PERSONAL_DATA``, and of an
+    erasure for ``ERASE``. Raises ``DecryptionError``, and ``NotNowError`` for a row of another state."""
+    if row.state != DeadKind.NEEDS_PERSON:
+        raise NotNowError(gettext("Only a row that needs a person shows its address."))
+    told = str(row.payload.get("email", "")) if row.kind == Kind.ERASURE else ""
+    if not told:
+        sent = SyncState.objects.filter(pk=f"{row.connection_id}:{row.subject}").values_list("sent", flat=True).first()
+        told = str((sent or {}).get("email", ""))
+    _audit(actor, AuditAction.VIEWED, [(row.connection_id, row.subject)], kind=row.kind)
+    return told
 
 
 def push_now(connection_ids: Collection[int]) -> None:

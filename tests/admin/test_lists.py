@@ -206,26 +206,6 @@ def test_push_now_makes_rows_due_at_once(staff: Client, connection: Connection, 
     assert tasks == [("mktg_integration.tasks.drain", (connection.pk,))]
 
 
-def test_replay_puts_rows_back_but_none_that_waits_for_confirmation(
-    staff: Client, connection: Connection, tasks: list[Any]
-) -> None:
-    rejected, held = add_dead(connection, 1), add_dead(connection, 2, DeadKind.HELD)
-    data = {"action": "replay", "_selected_action": [rejected.pk, held.pk]}
-    staff.post(address(DeadRow, "changelist"), data)
-    assert [row.pk for row in OutboxRow.objects.all()] == [rejected.pk]
-    assert [row.pk for row in DeadRow.objects.all()] == [held.pk]
-    assert tasks == [("mktg_integration.tasks.drain", (connection.pk,))]
-
-
-def test_confirming_lets_those_go_that_were_held(staff: Client, connection: Connection) -> None:
-    rejected, held = add_dead(connection, 1), add_dead(connection, 2, DeadKind.HELD)
-    data = {"action": "confirm", "_selected_action": [rejected.pk, held.pk]}
-    staff.post(address(DeadRow, "changelist"), data)
-    assert [row.pk for row in OutboxRow.objects.all()] == [held.pk]
-    connection.refresh_from_db()
-    assert connection.state.leavers_confirmed_until > timezone.now()
-
-
 @pytest.mark.parametrize(("model", "action"), [(OutboxRow, "push_now"), (DeadRow, "replay"), (DeadRow, "confirm")])
 def test_who_may_only_look_can_send_nothing(
     connection: Connection, tasks: list[Any], model: type[Any], action: str

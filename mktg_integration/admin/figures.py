@@ -1,0 +1,1 @@
+"""Charts of the last days, drawn on the server, each with its table beside it."""
