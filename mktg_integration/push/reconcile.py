@@ -39,7 +39,7 @@ from mktg_integration.providers.base import Intent, Person, Plan
 from mktg_integration.providers.values import is_same
 from mktg_integration.push import introduce, outbox, people, wake
 from mktg_integration.push.pages import count_everybody, everybody
-from mktg_integration.running import Cancelled, RunWriter, TakenOver
+from mktg_integration.running import CUT_OFF, Cancelled, RunWriter, TakenOver
 
 logger = logging.getLogger("mktg_integration.push")
 
@@ -77,6 +77,9 @@ class Reconciled:
     examples: dict[str, list[str]] = field(default_factory=dict)
     fields: dict[str, int] = field(default_factory=dict)
     """Of those who are ``different``: how many, by the name of what would change."""
+    status: str = ""
+    """How the run ended (``RunStatus``), with what is to be said of it."""
+    detail: str = ""
 
     @classmethod
     def so_far(cls, run: Run) -> Reconciled:
@@ -100,25 +103,31 @@ class Reconciled:
 
 
 def reconcile(
-    connection: Connection, *, dry_run: bool = False, on_page: Callable[[int], Any] | None = None
+    connection: Connection,
+    *,
+    dry_run: bool = False,
+    limit: int | None = None,
+    on_page: Callable[[int], Any] | None = None,
 ) -> Reconciled:
     """Compare everybody at one connection, and mark who is missing, different or withdrawn, as a backfill.
 
     Unsubscribes are marked as urgent. With ``dry_run``, and where the connection is a dry run, nothing is written but
-    the run. ``on_page`` is told how many people a page had. Raises ``ConfigurationError`` where the connection's
-    options or its mapping cannot be used, and ``DatabaseError``; the run then says that it failed.
+    the run; with ``limit`` it ends once so many people are marked. ``on_page`` is told how many people a page had.
+    Raises ``ConfigurationError`` where the connection's options or its mapping cannot be used, and ``DatabaseError``;
+    the run then says that it failed.
     """
     run = Run.objects.create(
         connection=connection,
         kind=RunKind.RECONCILE,
         started_at=timezone.now(),
-        counts={"asked": {"preview": dry_run}},
+        counts={"asked": {"preview": dry_run, "limit": limit}},
         is_preview=dry_run,
     )
     writer = RunWriter(run)
     found = Reconciled()
     if writer.begin():
         _work(writer, found, seconds=None, on_page=on_page)
+    found.status, found.detail = run.status, run.detail
     return found
 
 
@@ -162,6 +171,9 @@ def _work(
         detail = str(error) if isinstance(error, MktgError) else type(error).__name__
         writer.error("", type(error).__name__, detail)
         writer.end(RunStatus.FAILED, detail, **(work.told() if work is not None else {}))
+        raise
+    except BaseException:
+        writer.end(RunStatus.FAILED, CUT_OFF, **(work.told() if work is not None else {}))
         raise
     writer.end(status, detail, **(work.told() if work is not None else {}))
     return False

@@ -94,7 +94,8 @@ def fill(mktg_sandbox: Sandbox) -> Fill:
 
 def writes(sandbox: Sandbox) -> list[str]:
     """The calls that the services got and that change something there."""
-    return [entry.operation for entry in sandbox.log.entries() if entry.operation.split()[0] in MADE_CALLS]
+    operations = [entry.operation or "" for entry in sandbox.log.entries()]
+    return [operation for operation in operations if operation.partition(" ")[0] in MADE_CALLS]
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from django.utils import timezone
 from mktg_integration import running, tasks
 from mktg_integration.exceptions import NotNowError, UnsupportedError
 from mktg_integration.insight.runs import standing
-from mktg_integration.models import AuditAction, AuditEntry, Connection, Contact, PullState, Run
+from mktg_integration.models import AuditAction, AuditEntry, Connection, Contact, PullState, Run, RunStatus
 from mktg_integration.operations import runs
 from mktg_integration.pull import engine, stream
 from mktg_integration.sandbox.server import Sandbox
@@ -183,7 +183,7 @@ def test_a_task_that_comes_twice_does_not_write_beside_the_other(kit: Connection
     assert running.RunWriter(Run.objects.get(pk=run.pk)).begin()
     with pytest.raises(running.TakenOver):
         first.moved({"added": 1})
-    assert not first.end("done"), "whoever lost it does not end it"
+    assert not first.end(RunStatus.DONE), "whoever lost it does not end it"
 
 
 def test_a_refusal_is_kept_with_what_the_service_said(kit: Connection, queue: Queue, mktg_sandbox: Sandbox) -> None:

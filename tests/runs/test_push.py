@@ -68,7 +68,12 @@ def test_marking_goes_on_in_the_next_task_after_its_last_page(
     make_people(25)
     marked: list[int] = []
     mark = outbox.mark
-    monkeypatch.setattr(outbox, "mark", lambda subjects, **rest: marked.append(len(subjects)) or mark(subjects, **rest))
+
+    def watched(subjects: Any, **rest: Any) -> None:
+        marked.append(len(subjects))
+        mark(subjects, **rest)
+
+    monkeypatch.setattr(outbox, "mark", watched)
 
     run = runs.start_push(COMMAND, kit, everybody=True)
     queue.one()

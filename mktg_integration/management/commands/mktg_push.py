@@ -5,20 +5,18 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Iterator
-from itertools import chain
 from typing import Any
 
-from django.contrib.auth import get_user_model
 from django.core.management.base import CommandParser
 from django.db.models import QuerySet
 from django.utils import timezone
 
 from mktg_integration.conf import settings
 from mktg_integration.management.base import MktgCommand, Progress, table
-from mktg_integration.models import Connection, Kind, Lane, Lead, OutboxRow, WaitReason
+from mktg_integration.models import Connection, Kind, Lane, OutboxRow, WaitReason
 from mktg_integration.push import introduce, outbox, people
 from mktg_integration.push.drain import DrainReport, drain
-from mktg_integration.push.pages import subject_pages
+from mktg_integration.push.pages import count_everybody, everybody
 
 SECONDS_A_DRAIN = 10.0
 """After this time a drain comes back, so that progress can be shown."""
@@ -45,19 +43,19 @@ class Command(MktgCommand):
     # Marking
 
     def _mark_everybody(self, connections: list[int], *, dry_run: bool) -> int:
-        users: QuerySet[Any] = get_user_model()._default_manager.all()
-        leads = Lead.objects.filter(user=None)
+        count = count_everybody()
         if dry_run:
-            count = users.count() + leads.count()
             self.say(f"{count} people would be marked")
             return count
-        progress = self.progress("marking", total=None)
+        progress = self.progress("marking", total=count)
         marked = 0
-        for page in chain(subject_pages(users, "user"), subject_pages(leads, "lead")):
-            outbox.mark(page, lane=Lane.BACKFILL, connections=connections)
-            marked += len(page)
-            progress.update(len(page))
-        progress.close()
+        try:
+            for page in everybody():
+                outbox.mark(page.subjects, lane=Lane.BACKFILL, connections=connections)
+                marked += len(page.subjects)
+                progress.update(len(page.subjects))
+        finally:
+            progress.close()
         self.say(f"{marked} people marked")
         return marked
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 from django.core.management.base import CommandParser
 
 from mktg_integration.exceptions import MktgError
 from mktg_integration.management.base import MktgCommand, table
-from mktg_integration.models import Connection
+from mktg_integration.models import Connection, RunStatus
 from mktg_integration.pull.refresh import refresh_contacts
+from mktg_integration.push.pages import count_everybody
 from mktg_integration.push.reconcile import COUNTS, Reconciled, reconcile
 
 WORDS = {
@@ -39,8 +41,13 @@ class Command(MktgCommand):
             action="store_true",
             help="first read each contact anew, one call each, where the service has no list of them",
         )
+        parser.add_argument(
+            "--limit", type=_positive, metavar="N", help="mark N people and no more: a canary, before all are marked"
+        )
 
-    def run(self, *, connection: str | None, dry_run: bool, refresh: bool, **_: Any) -> dict[str, Any]:
+    def run(
+        self, *, connection: str | None, dry_run: bool, refresh: bool, limit: int | None, **_: Any
+    ) -> dict[str, Any]:
         results: dict[str, Any] = {}
         for row in self.connections(connection):
             result: dict[str, Any] = {}
@@ -48,7 +55,7 @@ class Command(MktgCommand):
             try:
                 if refresh:
                     result["refreshed"] = self._refresh(row)
-                result.update(self._reconcile(row, dry_run=dry_run))
+                result.update(self._reconcile(row, dry_run=dry_run, limit=limit))
             except MktgError as error:
                 result["error"] = str(error)
                 self.fail(f"{row.name}: {error}")
@@ -63,19 +70,38 @@ class Command(MktgCommand):
         self.say(f"{connection.name}: {refreshed.read} contacts read anew, {refreshed.gone} of them gone")
         return {"read": refreshed.read, "changed": refreshed.changed, "gone": refreshed.gone}
 
-    def _reconcile(self, connection: Connection, *, dry_run: bool) -> dict[str, Any]:
-        progress = self.progress(connection.name, total=None)
+    def _reconcile(self, connection: Connection, *, dry_run: bool, limit: int | None) -> dict[str, Any]:
+        progress = self.progress(connection.name, total=count_everybody())
         try:
-            found = reconcile(connection, dry_run=dry_run, on_page=progress.update)
+            found = reconcile(connection, dry_run=dry_run, limit=limit, on_page=progress.update)
         finally:
             progress.close()
         self._tell(connection, found, dry_run=dry_run)
-        return {**found.counts(), "examples": found.examples}
+        if found.status != RunStatus.DONE:
+            self.fail(f"{connection.name}: {found.status} {found.detail}".rstrip())
+        return {
+            **found.counts(),
+            "fields": found.fields,
+            "examples": found.examples,
+            "status": str(found.status),
+            "detail": found.detail,
+        }
 
     def _tell(self, connection: Connection, found: Reconciled, *, dry_run: bool) -> None:
-        marked = "would be marked" if dry_run else "marked"
-        number = found.missing + found.different + found.withdrawn
-        self.say(f"{connection.name}: {number} people {marked}")
+        number = found.missing + found.different + found.withdrawn if dry_run else found.marked
+        self.say(f"{connection.name}: {number} people {'would be marked' if dry_run else 'marked'}")
+        if found.detail:
+            self.say(f"  {found.detail}")
         self.say(table([WORDS[name], getattr(found, name)] for name in COUNTS))
+        if found.fields:
+            self.say("  fields that differ:")
+            self.say(table(Counter(found.fields).most_common(), indent="    "))
         for kind, subjects in sorted(found.examples.items()):
             self.say(f"  {kind}, such as: {', '.join(subjects[:5])}")
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise ValueError
+    return number
