@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from django.contrib import admin
+from django.contrib.auth.admin import UserAdmin
+from django.contrib.auth.models import User
 
 from example_project.accounts.models import Company, Interest, Member, Topic
+from mktg_integration.admin.users import MarketingUserAdminMixin
 
 
 class InterestInline(admin.TabularInline):  # type: ignore[type-arg]
@@ -24,3 +27,11 @@ class MemberAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 
 admin.site.register(Topic)
 admin.site.register(Company)
+
+
+admin.site.unregister(User)
+
+
+@admin.register(User)
+class SiteUserAdmin(MarketingUserAdminMixin, UserAdmin):  # type: ignore[type-arg]
+    """Django's own list of users, with what staff do of them at the marketing services."""

@@ -17,7 +17,7 @@ from mktg_integration.encryption import address_hash
 from mktg_integration.exceptions import MktgError
 from mktg_integration.insight.comparing import Compared, compare
 from mktg_integration.insight.deliveries import attempts_for
-from mktg_integration.insight.looking import Look, look
+from mktg_integration.insight.looking import Look, is_seen, look
 from mktg_integration.insight.trace import Trace, trace_of
 from mktg_integration.models import (
     Attempt,
@@ -78,7 +78,7 @@ class Section:
     @property
     def is_read(self) -> bool:
         """Whether the service has shown the contact; else the mirror is what was last sent."""
-        return self.contact is None or self.contact.seen_at != self.contact.last_pushed_at
+        return self.contact is None or is_seen(self.contact, self.connection)
 
 
 @dataclass

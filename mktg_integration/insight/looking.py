@@ -76,6 +76,11 @@ class Look:
         return reader.tag_names([self.contact.pk])[self.contact.pk]
 
 
+def is_seen(contact: Contact, connection: Connection) -> bool:
+    """Whether the service has shown the contact. One that lists its contacts has, also in its answer to a push."""
+    return contact.seen_at != contact.last_pushed_at or connection.driver.introduces
+
+
 def look(subject: str, connection: Connection) -> Look:
     """Map the person and plan for them, as the next drain would. A fixed number of statements.
 

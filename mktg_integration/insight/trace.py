@@ -21,7 +21,7 @@ from mktg_integration.conf import settings
 from mktg_integration.exceptions import ConfigurationError
 from mktg_integration.insight.comparing import wanted_beside_known
 from mktg_integration.insight.deliveries import attempts_for
-from mktg_integration.insight.looking import Look, look
+from mktg_integration.insight.looking import Look, is_seen, look
 from mktg_integration.insight.rate_use import rate_uses
 from mktg_integration.insight.remedies import remedy
 from mktg_integration.insight.site import site_health
@@ -377,7 +377,7 @@ def _answer(found: Look) -> Step:
     more = [f"HTTP {state.status}"] if state.status else []
     more += [gettext("request %(id)s") % {"id": state.request_id}] if state.request_id else []
     more += [state.note] if state.note else []
-    if contact is not None and contact.seen_at == contact.last_pushed_at:
+    if contact is not None and not is_seen(contact, found.connection):
         more.append(gettext("The service tells nothing by itself: this is what was last sent, not what was seen."))
     return Step("answer", Outcome.OK, gettext("The service took what was last sent."), state.sent_at, tuple(more))
 
