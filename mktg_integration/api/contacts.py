@@ -6,7 +6,8 @@ a contact that a service knows by its address alone has a sealed id (``ids``).
 
 from __future__ import annotations
 
-from typing import Any
+from datetime import datetime
+from typing import Any, TypedDict
 
 import django_filters
 from django.db.models import QuerySet
@@ -44,12 +45,12 @@ class ContactSerializer(MirroredSerializer[Contact]):
         fields: tuple[str, ...] = (*COMMON, "email", "status", "first_name", "values", "subject", "last_pushed_at")
 
 
-class ContactTagSerializer(serializers.Serializer[Any]):
-    """A tag that a contact has."""
+class ContactTag(TypedDict):
+    """A tag that a contact has; ``name`` is empty while the service has not told it."""
 
-    id = serializers.CharField()
-    name = serializers.CharField(help_text="Empty while the service has not told it.")
-    tagged_at = serializers.DateTimeField(allow_null=True)
+    id: str
+    name: str
+    tagged_at: datetime | None
 
 
 class ContactDetailSerializer(ContactSerializer):
@@ -61,17 +62,15 @@ class ContactDetailSerializer(ContactSerializer):
     class Meta(ContactSerializer.Meta):
         fields = (*ContactSerializer.Meta.fields, "company_values", "tags", "raw")
 
-    @documented(responses=ContactTagSerializer(many=True))
-    def get_tags(self, row: Contact) -> list[dict[str, Any]]:
+    def get_tags(self, row: Contact) -> list[ContactTag]:
         rows = Tagging.objects.filter(contact_id=row.pk, deleted_at=None).order_by("pk")
         found = list(rows.only("key", "tag_id", "tagged_at"))
         # Loose: a tagging may have been told before its tag.
         names = dict(Tag.objects.filter(pk__in=[one.tag_id for one in found]).values_list("pk", "name"))
-        told = [
-            {"id": ids.shown(one.tag_id), "name": names.get(one.tag_id, ""), "tagged_at": one.tagged_at}
+        return [
+            ContactTag(id=ids.shown(one.tag_id), name=names.get(one.tag_id, ""), tagged_at=one.tagged_at)
             for one in found
         ]
-        return list(ContactTagSerializer(told, many=True).data)
 
 
 class ContactFilter(MirroredFilter):

@@ -49,6 +49,12 @@ class MirroredSerializer(PersonalSerializer[M]):
     seen_at = serializers.DateTimeField(read_only=True, help_text="As of when this is true.")
     deleted_at = serializers.DateTimeField(read_only=True, allow_null=True, help_text="Gone at the service since.")
 
+    def get_fields(self) -> dict[str, Any]:
+        fields: dict[str, Any] = super().get_fields()
+        for field in fields.values():
+            field.read_only, field.required = True, False
+        return fields
+
     def get_id(self, row: M) -> str:
         return ids.shown(row.key)
 
@@ -70,14 +76,16 @@ class LinkField(serializers.CharField):
 class MirroredFilter(django_filters.FilterSet):  # type: ignore[misc]
     """``connection``: its id. ``gone=true``: also what is gone at the service."""
 
-    connection = django_filters.NumberFilter(method="of_connection", label="Id of the connection")
+    connection = django_filters.NumberFilter(
+        method="of_connection", label="Id of the connection", min_value=1, max_value=2**63 - 1, decimal_places=0
+    )
     gone = django_filters.BooleanFilter(method="and_gone", label="Also what is gone at the service")
 
-    def of_connection(self, rows: QuerySet[Any], name: str, value: Any) -> QuerySet[Any]:
+    def of_connection(self, rows: QuerySet[Any], name: str, value: int) -> QuerySet[Any]:
         """By the key, which begins with the connection and by which the pages go: no other index has both."""
         return rows.filter(pk__gte=f"{int(value)}:", pk__lt=f"{int(value)};")
 
-    def and_gone(self, rows: QuerySet[Any], name: str, value: Any) -> QuerySet[Any]:
+    def and_gone(self, rows: QuerySet[Any], name: str, value: bool) -> QuerySet[Any]:
         return rows
 
     def filter_queryset(self, queryset: QuerySet[Any]) -> QuerySet[Any]:

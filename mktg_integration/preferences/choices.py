@@ -33,7 +33,7 @@ def choose(
     """
     names, wanted = topic_names(), dict(topics or {})
     if unknown := sorted(set(wanted) - set(names)):
-        raise ValueError(f"there is no topic {', '.join(unknown)}; there are: {', '.join(names) or 'none'}")
+        raise ValueError(f"there is no topic {', '.join(map(ascii, unknown))}; there are: {', '.join(names) or 'none'}")
     with transaction.atomic():
         now = standing(person)
         for topic in now.topics:

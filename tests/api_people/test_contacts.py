@@ -117,6 +117,11 @@ def test_filters(kit: Connection, staff: Staff) -> None:
     assert answer.json()["errors"] == {"status": ["Name the connection too."]}
 
 
+@pytest.mark.parametrize("query", [{"connection": "1e400"}, {"connection": "1.5"}, {"status": "none"}, {"cursor": "x"}])
+def test_a_filter_that_cannot_be_used_is_refused(query: dict[str, str], kit: Connection, staff: Staff) -> None:
+    assert staff(VIEW).get(CONTACTS, {"connection": kit.pk, **query}).status_code in (400, 404)
+
+
 def test_pages_go_by_the_key(kit: Connection, staff: Staff) -> None:
     client = staff(VIEW)
     for number in range(1, 8):
