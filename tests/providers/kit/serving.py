@@ -49,7 +49,7 @@ class Serving:
                 text = self.rfile.read(int(headers.get("content-length", 0))).decode()
                 query = parse_qs(parts.query, keep_blank_values=True)
                 serving.asked.append(Asked(self.command, parts.path, query, headers, text))
-                body = b"" if serving.answer is None else json.dumps(serving.answer).encode()
+                body = b"" if serving.answer is None or serving.status == 204 else json.dumps(serving.answer).encode()
                 self.send_response(serving.status)
                 if body:
                     self.send_header("Content-Type", "application/json")

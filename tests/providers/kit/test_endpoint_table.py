@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import inspect
 import json
 import re
 from collections.abc import Iterator
@@ -41,6 +42,9 @@ def rows() -> list[Row]:
     ]
 
 
+NEWER = re.findall(r"^\| `([A-Z]+) (/v4/\S+)` \| `(\w+)` \|$", PAGE, re.MULTILINE)
+"""Verb, path and method of what is beyond the document."""
+
 EACH = pytest.mark.parametrize("row", rows(), ids=[row.title for row in rows()])
 
 
@@ -57,7 +61,7 @@ def test_the_method_is_the_one_that_makes_the_call(row: Row) -> None:
 
 
 def test_every_method_of_the_client_is_in_a_table() -> None:
-    newer = re.findall(r"^\| `[A-Z]+ /v4/\S+` \| `(\w+)` \|$", PAGE, re.MULTILINE)
+    newer = [method for _, _, method in NEWER]
     named = {name for name in dir(KitClient) if not name.startswith("_")} - {"close"}
     assert {row.method for row in rows() if "." not in row.method} | set(newer) == named
     assert newer == [name for name in vars(Newer) if not name.startswith("_")]
@@ -97,6 +101,23 @@ def test_what_a_pull_reads_is_in_the_models_that_it_fills(spec: Any, service: Se
     assert len(told) == len(asked)
     filled = {model_of(record).__name__ for record in (spec.record, *spec.extra)}
     assert {name for row in told for name in row.models} == filled
+
+
+@pytest.mark.parametrize(("verb", "path", "method"), NEWER, ids=[method for _, _, method in NEWER])
+def test_what_is_beyond_the_document_asks_its_endpoint(verb: str, path: str, method: str, service: Serving) -> None:
+    given = {"body": {"name": "x"}, "taggings": [(1, 2)]}
+    taken = inspect.signature(getattr(KitClient, method)).parameters.values()
+    arguments = [given.get(one.name, 1) for one in taken if one.name != "self" and one.default is one.empty]
+    service.will_answer(204 if method.startswith("delete") else 200, {"any": "thing"})
+
+    answer = getattr(KitClient(access_token="t", base_url=service.url, limiter=Unlimited()), method)(*arguments)
+
+    (asked,) = service.asked
+    assert asked.method == verb
+    assert re.fullmatch(re.sub(r"\{\w+\}", "1", path), asked.path)
+    if "body" in {one.name for one in taken}:
+        assert asked.body == {"name": "x"}
+    assert answer is None if method.startswith("delete") else answer.model_extra == {"any": "thing"}
 
 
 @EACH
