@@ -45,6 +45,7 @@ class ConnectionForm(forms.ModelForm):  # type: ignore[type-arg]
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self._mapping_before = self.instance.option("PROFILE") if self.instance.pk else None
+        self._options_before = dict(self.instance.stored_options)
         if "provider" in self.fields:
             choices = [(name, get_provider(name).label) for name in provider_names()]
             self.fields["provider"] = forms.ChoiceField(label=_("Provider"), choices=choices)
@@ -70,7 +71,11 @@ class ConnectionForm(forms.ModelForm):  # type: ignore[type-arg]
         """What was changed, by the names of fields and credentials, and the mapping before and now where it is another
         one. Never a value that was entered."""
         by_field = {field: name for field, (_provider, name) in credential_fields().items()}
-        detail: dict[str, Any] = {"changed": sorted(by_field.get(name, name) for name in self.changed_data)}
+        changed = {by_field.get(name, name) for name in self.changed_data}
+        if self.instance.stored_options == self._options_before:
+            # Django takes an empty object for a change.
+            changed.discard("stored_options")
+        detail: dict[str, Any] = {"changed": sorted(changed)}
         before, now = self._mapping_before, self.instance.option("PROFILE")
         if before != now:
             detail["mapping"] = {"before": before, "now": now}

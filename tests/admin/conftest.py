@@ -42,3 +42,9 @@ def staff(db: None, tasks: Any) -> Client:
     client = Client()
     client.force_login(User.objects.create_superuser("root"))
     return client
+
+
+@pytest.fixture
+def untried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The service is not asked whether it takes the key; see ``tests/oauth/test_keys.py``."""
+    monkeypatch.setattr("mktg_integration.admin.connection_form.try_out", lambda driver, account: None)

@@ -31,12 +31,6 @@ def act(client: Client, action: str, *connections: Connection) -> Any:
     return client.post(CHANGELIST, data, follow=True)
 
 
-@pytest.fixture
-def untried(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The service is not asked whether it takes the key; see ``tests/oauth/test_keys.py``."""
-    monkeypatch.setattr("mktg_integration.admin.connection_form.try_out", lambda driver, account: None)
-
-
 def press(client: Client, connection: Connection, button: str) -> Any:
     """Press one of the buttons on the connection's page."""
     address = reverse("admin:mktg_integration_connection_act", args=[connection.pk])
