@@ -7,7 +7,7 @@ The authorization code grant with PKCE (RFC 6749 section 4.1, RFC 7636), refresh
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -16,7 +16,7 @@ from authlib.oauth2.rfc6749.parameters import prepare_grant_uri
 from authlib.oauth2.rfc7636 import create_s256_code_challenge
 
 from mktg_integration.exceptions import Action, MalformedAnswerError, ServiceError
-from mktg_integration.http import DEFAULT, NoAuth, RateLimiter, Session
+from mktg_integration.http import DEFAULT, AnswerHook, NoAuth, RateLimiter, Session
 
 INVALID_GRANT = "invalid_grant"
 INVALID_CLIENT = "invalid_client"
@@ -61,6 +61,8 @@ class TokenPair:
     access_token: str = field(repr=False)
     refresh_token: str = field(default="", repr=False)
     expires_in: float = LIFETIME
+    answer: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
+    """All that the endpoint answered, the tokens among it."""
 
 
 def new_verifier() -> str:
@@ -87,6 +89,7 @@ class OAuthClient:
         limiter: RateLimiter | None = None,
         deadline: float = 30.0,
         connect_timeout: float = 5.0,
+        on_answer: AnswerHook | None = None,
     ) -> None:
         self._service = service
         self._endpoints = endpoints
@@ -102,6 +105,7 @@ class OAuthClient:
             deadline=deadline,
             connect_timeout=connect_timeout,
             error_table=_ERRORS,
+            on_answer=on_answer,
         )
 
     def __repr__(self) -> str:
@@ -112,23 +116,29 @@ class OAuthClient:
         """Where the browser is sent, for what a page may say of it."""
         return urlsplit(self._authorize_url).hostname or ""
 
-    def authorize_url(self, redirect_uri: str, state: str, *, verifier: str) -> str:
-        """The address for the browser, by PKCE S256 (RFC 7636 section 4.3)."""
+    def authorize_url(
+        self, redirect_uri: str, state: str, *, verifier: str = "", challenge: str = "", scope: str = ""
+    ) -> str:
+        """The address for the browser, by PKCE S256 (RFC 7636 section 4.3) with a ``verifier`` or what was made of one.
+
+        ``scope`` takes the place of the one declared.
+        """
+        challenge = create_s256_code_challenge(verifier) if verifier else challenge
+        pkce = {"code_challenge": challenge, "code_challenge_method": "S256"} if challenge else {}
         return str(
             prepare_grant_uri(
                 self._authorize_url,
                 self._client_id,
                 "code",
                 redirect_uri=redirect_uri,
-                scope=self._endpoints.scope or None,
+                scope=scope or self._endpoints.scope or None,
                 state=state,
-                code_challenge=create_s256_code_challenge(verifier),
-                code_challenge_method="S256",
+                **pkce,
                 **self._extra,
             )
         )
 
-    def exchange_code(self, code: str, redirect_uri: str, *, verifier: str) -> TokenPair:
+    def exchange_code(self, code: str, redirect_uri: str, *, verifier: str = "") -> TokenPair:
         """RFC 6749 section 4.1.3 with RFC 7636 section 4.5. Raises ``ServiceError``, ``MalformedAnswerError``."""
         return self._ask(grant_type="authorization_code", code=code, redirect_uri=redirect_uri, code_verifier=verifier)
 
@@ -140,7 +150,7 @@ class OAuthClient:
         pair = self._ask(grant_type="refresh_token", refresh_token=refresh_token)
         if pair.refresh_token:
             return pair
-        return TokenPair(access_token=pair.access_token, refresh_token=refresh_token, expires_in=pair.expires_in)
+        return replace(pair, refresh_token=refresh_token)
 
     def revoke(self, token: str) -> None:
         """RFC 7009; nothing where the provider declares no way. Raises ``ServiceError``."""
@@ -175,7 +185,9 @@ class OAuthClient:
             raise MalformedAnswerError(
                 f"{self._service}: POST {self._endpoints.token_path} is not as documented: {', '.join(wrong)}"
             )
-        return TokenPair(access_token=str(access), refresh_token=refresh, expires_in=max(0.0, float(lifetime)))
+        return TokenPair(
+            access_token=str(access), refresh_token=refresh, expires_in=max(0.0, float(lifetime)), answer=given
+        )
 
 
 def is_refused_grant(error: ServiceError) -> bool:

@@ -31,7 +31,7 @@ from mktg_integration.providers.kit import plan as planning
 from mktg_integration.providers.kit.client import DEFAULT_BASE_URL, KitClient
 from mktg_integration.providers.kit.client.base import MAX_SYNCHRONOUS
 from mktg_integration.providers.kit.client.client import REQUESTS_BY_KEY, REQUESTS_BY_OAUTH, WINDOW_SECONDS
-from mktg_integration.providers.kit.client.oauth import DEFAULT_AUTHORIZE_URL
+from mktg_integration.providers.kit.client.oauth import ENDPOINTS
 from mktg_integration.providers.kit.options import KitOptions
 from mktg_integration.providers.kit.webhooks import KitWebhooks
 from mktg_integration.providers.oauth import OAuthEndpoints
@@ -67,12 +67,7 @@ class KitProvider(Provider[KitClient, KitOptions]):
     people_per_call: ClassVar[int] = MAX_SYNCHRONOUS
     introduces: ClassVar[bool] = True
     reactivates: ClassVar[bool] = False
-    oauth: ClassVar[OAuthEndpoints | None] = OAuthEndpoints(
-        authorize_url=DEFAULT_AUTHORIZE_URL,
-        revoke_path="/oauth/revoke",
-        redirect_hosts=("kit.com", "convertkit.com"),
-        extra_names=("TENANT_NAME",),
-    )
+    oauth: ClassVar[OAuthEndpoints | None] = ENDPOINTS
     webhooks: ClassVar[KitWebhooks] = KitWebhooks()
 
     def check_credentials(self, credentials: Mapping[str, str]) -> None:

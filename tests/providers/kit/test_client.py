@@ -229,6 +229,6 @@ def test_tokens_are_not_shown(mocked: responses.RequestsMock) -> None:
 def test_the_address_for_the_browser() -> None:
     url = KitOAuth("client", "s3cret").authorize_url("https://x.org/cb", "state", code_challenge="abc")
     assert url == (
-        "https://app.kit.com/oauth/authorize?client_id=client&response_type=code&redirect_uri=https%3A%2F%2Fx.org%2Fcb"
+        "https://app.kit.com/oauth/authorize?response_type=code&client_id=client&redirect_uri=https%3A%2F%2Fx.org%2Fcb"
         "&state=state&code_challenge=abc&code_challenge_method=S256"
     )
