@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -74,10 +75,15 @@ class Api:
         return self.client.get(ROOT + path, query)
 
     def post(self, path: str, body: Any = None) -> Any:
-        return self.client.post(ROOT + path, body if body is not None else {}, format="json")
+        return self.send("POST", path, body)
 
     def patch(self, path: str, body: Any) -> Any:
-        return self.client.patch(ROOT + path, body, format="json")
+        return self.send("PATCH", path, body)
+
+    def send(self, method: str, path: str, body: Any) -> Any:
+        # ASCII, so that it can hold what is no text.
+        text = json.dumps({} if body is None else body)
+        return self.client.generic(method, ROOT + path, text, content_type="application/json")
 
     def delete(self, path: str) -> Any:
         return self.client.delete(ROOT + path)
