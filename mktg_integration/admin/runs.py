@@ -15,6 +15,7 @@ from django.urls import path, reverse
 from django.utils.decorators import method_decorator
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.text import capfirst
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.cache import never_cache
@@ -107,11 +108,12 @@ class RunAdmin(ReadOnlyAdmin):
         standing = insight.standing(run)
         context = {
             **self.admin_site.each_context(request),
-            "title": gettext("%(kind)s of %(connection)s") % {"kind": _kind(run), "connection": run.connection.name},
+            "title": f"{capfirst(_kind(run))}: {run.connection.name}",
             "opts": self.opts,
             "media": self.media,
             "run": run,
             "standing": standing,
+            "in_words": in_words(standing),
             "errors": insight.errors(run),
             "may_sync": may(request.user, SYNC),
             "may_replay": may(request.user, REPLAY),

@@ -255,7 +255,8 @@ def findings(run: Run, *, personal: bool) -> list[Finding]:
 
 
 def _example(connection: Connection, subject: str, *, personal: bool) -> Example:
-    fields = [row for row in wanted_beside_known(subject, connection) if row.standing != "same"]
+    rows = wanted_beside_known(subject, connection)
+    fields = [row for row in rows if row.standing != "same" and (row.wanted, row.sent, row.known) != (None, None, None)]
     return Example(subject=subject, fields=tuple(row if personal else _masked(row) for row in fields))
 
 
