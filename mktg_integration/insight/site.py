@@ -85,7 +85,7 @@ def _no_worker(worker_at: datetime | None) -> SiteWarning:
 def _no_schedules(missing: tuple[str, ...]) -> SiteWarning:
     text = ngettext(
         "A schedule is missing or wrong: %(names)s.", "Schedules are missing or wrong: %(names)s.", len(missing)
-    ) % {"names": ", ".join(missing)}
+    ) % {"names": ", ".join(name.partition(": ")[2] or name for name in missing)}
     todo = gettext("Install the schedules.")
     return SiteWarning(code="schedules", text=text, todo=todo, command="python manage.py mktg_schedule")
 

@@ -99,7 +99,8 @@ def _credentials(connection: Connection, opened: Opened) -> Iterator[Step]:
         yield Step(name, None, str(error))
         return
     except ServiceError as error:
-        yield Step(name, False, f"{error}. {_advice(error.action)}".strip())
+        about = gettext("Service") if error.action is Action.RETRY else name
+        yield Step(about, False, f"{error}. {_advice(error.action)}".strip())
         return
     except MktgError as error:
         yield Step(name, False, str(error))

@@ -197,6 +197,7 @@ def test_a_webhook_that_is_gone_there_is_found(staff: Client, kit: Connection) -
 def test_a_service_that_is_down_is_told(staff: Client, kit: Connection, marketing: Any) -> None:
     marketing(CONNECTIONS={"kit": {**kit.declared, "BASE_URL": "http://127.0.0.1:9"}}, CONNECT_SECONDS=0.5)
     page = staff.post(address(kit, "test"))
+    assert [step.name for step in page.context["steps"] if step.ok is False] == ["Service"]
     assert "The service does not answer" in page.text
 
 
@@ -212,7 +213,7 @@ def test_opening_the_tests_page_tests_nothing(staff: Client, kit: Connection, mk
 def test_disconnecting_says_first_what_stops(staff: Client, connection: Connection, tasks: list[Any]) -> None:
     add_row(connection, 1)
     page = staff.get(address(connection, "disconnect"))
-    for told in ("Nothing is sent to the service any more", "are not passed on", "The outbox, with 1 rows"):
+    for told in ("Nothing is sent to the service any more", "are not passed on", "The outbox (1)"):
         assert told in page.text, told
     assert not tasks
 
