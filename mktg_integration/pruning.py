@@ -1,4 +1,5 @@
-"""What goes after a while: runs, applied deliveries, and the rate slots of credentials that are used no more."""
+"""What goes after a while: runs, applied deliveries, attempts, the audit, and the rate slots of credentials that are
+used no more."""
 
 from __future__ import annotations
 
@@ -9,7 +10,7 @@ from django.db.models import Max, Q, QuerySet
 from django.utils import timezone
 
 from mktg_integration.conf import settings
-from mktg_integration.models import InboxRow, InboxState, RateSlot, Run
+from mktg_integration.models import Attempt, AuditEntry, InboxRow, InboxState, RateSlot, Run
 
 BATCH = 1000
 UNUSED_SLOTS = timedelta(days=1)
@@ -21,23 +22,29 @@ class Pruned(NamedTuple):
     runs: int
     rate_slots: int
     inbox: int = 0
+    attempts: int = 0
+    audit: int = 0
 
 
 def prune(*, days: float | None = None, connection_id: int | None = None, dry_run: bool = False) -> Pruned:
     """Remove runs that began more than ``days`` ago (default ``RUNS_KEPT_DAYS``), in short transactions.
 
     The last run of each connection and kind stays. Deliveries that were applied go after ``INBOX_KEPT_DAYS``; those
-    that were not understood are kept as long as runs. With ``connection_id``, only runs and deliveries of that one.
+    that were not understood are kept as long as runs. Attempts go after ``ATTEMPTS_KEPT_DAYS``, entries of the audit
+    after ``AUDIT_KEPT_DAYS``. With ``connection_id``, only what is of that one.
     """
     now = timezone.now()
     before = now - timedelta(days=settings.RUNS_KEPT_DAYS if days is None else days)
     runs, inbox = _old_runs(before), _old_deliveries(now, before)
+    attempts = Attempt.objects.filter(at__lt=now - timedelta(days=settings.ATTEMPTS_KEPT_DAYS))
+    entries = AuditEntry.objects.filter(at__lt=now - timedelta(days=settings.AUDIT_KEPT_DAYS))
+    found: list[QuerySet[Any]] = [runs, inbox, attempts, entries]
     if connection_id is not None:
-        runs, inbox = runs.filter(connection_id=connection_id), inbox.filter(connection_id=connection_id)
+        found = [rows.filter(connection_id=connection_id) for rows in found]
     slots = RateSlot.objects.none() if connection_id is not None else _unused_slots(now)
-    if dry_run:
-        return Pruned(runs.count(), slots.count(), inbox.count())
-    return Pruned(_delete(runs), _delete(slots), _delete(inbox))
+    count = QuerySet.count if dry_run else _delete
+    of_runs, of_inbox, of_attempts, of_audit, of_slots = (count(rows) for rows in (*found, slots))
+    return Pruned(of_runs, of_slots, of_inbox, of_attempts, of_audit)
 
 
 def _old_runs(before: datetime) -> QuerySet[Run]:

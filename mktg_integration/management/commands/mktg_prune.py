@@ -13,7 +13,8 @@ from mktg_integration.pruning import prune
 
 class Command(MktgCommand):
     help = (
-        "Remove old runs and deliveries, and the rate slots of credentials that are used no more. "
+        "Remove old runs, deliveries, attempts and audit entries, and the rate slots of credentials that are used no "
+        "more. "
         "The schedule does so each day."
     )
 
@@ -29,5 +30,8 @@ class Command(MktgCommand):
         only = self.connections(connection)[0].pk if connection else None
         pruned = prune(days=days, connection_id=only, dry_run=dry_run)
         would = "would be removed" if dry_run else "removed"
-        self.say(f"{pruned.runs} runs, {pruned.inbox} deliveries and {pruned.rate_slots} rate slots {would}")
+        self.say(
+            f"{pruned.runs} runs, {pruned.inbox} deliveries, {pruned.attempts} attempts, {pruned.audit} audit entries "
+            f"and {pruned.rate_slots} rate slots {would}"
+        )
         return pruned._asdict()
