@@ -164,9 +164,10 @@ class CustomFieldAdmin(MirrorAdmin):
 @admin.register(Company)
 class CompanyAdmin(Answered, IndexedAdmin):
     list_display = ["title", "domain", "connection", "seen_at"]
-    list_filter: ClassVar[Any] = ["connection"]
     search_help_text = _("Search for the whole id of a company, as this site names it.")
-    order = ("connection_id",)
+    # The key begins with the connection, so each connection's are together.
+    order = ("key",)
+    lookups: ClassVar[frozenset[str]] = frozenset()
     fields = ["name", "domain", ("connection", "remote_id"), "told_values", "seen_at", "deleted_at", "answer"]
     readonly_fields = ["told_values", "answer"]
 

@@ -23,6 +23,8 @@ from mktg_integration.exceptions import NotNowError, UnsupportedError
 from mktg_integration.models import AuditAction, Connection, Contact, Kind, Lane, Lead, OutboxRow, SyncState
 from mktg_integration.people import lead_for, user_by_email
 from mktg_integration.profile import normal_email
+from mktg_integration.providers.base import Verb
+from mktg_integration.providers.registry import get_provider
 from mktg_integration.push import outbox, wake
 
 DRAIN = "mktg_integration.tasks.drain"
@@ -222,6 +224,10 @@ def _change_tag(
 ) -> int:
     if not name.strip() or len(name.strip()) > 255:
         raise UnsupportedError(gettext("A tag needs a name, of at most 255 characters."))
+    verb = Verb.TAG if wanted else Verb.UNTAG
+    rows = Connection.objects.filter(push_enabled=True).values_list("provider", flat=True)
+    if connection is None and not any(verb in get_provider(name).verbs for name in rows):
+        raise UnsupportedError(gettext("No connection that is switched on has tags."))
     count = 0
     only = ""
     for page in _pages(_subject_of(_person(one)) if _is_address(one) else _checked(one) for one in subjects):

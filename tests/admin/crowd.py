@@ -59,8 +59,11 @@ def fill(small: Connection, large: Connection, people: int) -> None:
         currency="'EUR'", status="'paid'", transaction_time=_moment(),
     )  # fmt: skip
     members = {"connection_id": str(large.pk), "seen_at": _moment(), "contact_id": key, "remote_id": "''"}
-    for model, column in ((Tagging, "tag_id"), (FormMember, "form_id"), (SequenceMember, "sequence_id")):
-        _insert(model, people, **members, key=_text(key, "':all'"), **{column: f"'{large.pk}:all'"})
+    links: list[tuple[type[models.Model], str]] = [
+        (Tagging, "tag_id"), (FormMember, "form_id"), (SequenceMember, "sequence_id"),
+    ]  # fmt: skip
+    for link, column in links:
+        _insert(link, people, **members, key=_text(key, "':all'"), **{column: f"'{large.pk}:all'"})
     rare = _text(str(large.pk), "':'", "(i * 100 - 1)")
     _insert(
         Tagging,
@@ -85,20 +88,18 @@ def fill(small: Connection, large: Connection, people: int) -> None:
         at=_moment(),
     )
     with database.cursor() as cursor:
-        for model in LARGE:
-            table = database.ops.quote_name(model._meta.db_table)
+        for table in (database.ops.quote_name(one._meta.db_table) for one in LARGE):
             cursor.execute(f"ANALYZE {'TABLE ' if database.vendor == 'mysql' else ''}{table}")
             cursor.fetchall() if cursor.description else None
 
 
 def _insert(model: type[models.Model], rows: int, **given: str) -> None:
     """``given`` are expressions in ``i``, from 1; all other columns get their defaults."""
-    columns = {}
+    columns: dict[str, str] = {}
     for field in model._meta.local_concrete_fields:
-        if field.column in given or field.attname in given:
-            columns[field.column] = given.get(field.column) or given[field.attname]
-        elif not isinstance(field, models.AutoField):
-            columns[field.column] = _default(field)
+        column = str(field.column)
+        if column in given or not isinstance(field, models.AutoField):
+            columns[column] = given.get(column) or _default(field)
     quote = database.ops.quote_name
     names = ", ".join(quote(name) for name in columns)
     numbers = f"WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {rows})"

@@ -49,6 +49,15 @@ def visitor(*permissions: str) -> Client:
     return client
 
 
+def tell(connection: Connection, event: str, body: str) -> None:
+    """The service told something, and it was applied."""
+    row: dict[str, Any] = {"body": {"raw": body}}
+    InboxRow.objects.create(
+        key=event, connection=connection, kind="webhook", event=event, state="applied", received_at=timezone.now(),
+        due_at=timezone.now(), **row,
+    )  # fmt: skip
+
+
 def said(answer: Any) -> list[str]:
     return [str(message) for message in get_messages(answer.wsgi_request)]
 
@@ -139,15 +148,8 @@ def test_history_tells_opt_outs_staff_and_deliveries(kit: Connection, staff: Cli
         key=f"*:{address_hash(user.email)}", address_hash=address_hash(user.email), scope="*", kind="complained",
         source="kit", at=timezone.now(),
     )  # fmt: skip
-    InboxRow.objects.create(
-        key="one", connection=kit, kind="webhook", event="subscriber.tag_add", state="applied",
-        received_at=timezone.now(), due_at=timezone.now(),
-        body={"raw": f'{{"subscriber": {{"id": {contact.remote_id}}}}}'},
-    )  # fmt: skip
-    InboxRow.objects.create(
-        key="two", connection=kit, kind="webhook", event="of_another", state="applied",
-        received_at=timezone.now(), due_at=timezone.now(), body={"raw": '{"subscriber": {"id": 987654}}'},
-    )  # fmt: skip
+    tell(kit, "subscriber.tag_add", f'{{"subscriber": {{"id": {contact.remote_id}}}}}')
+    tell(kit, "of_another", '{"subscriber": {"id": 987654}}')
     staff.post(person_url(f"user:{user.pk}", "sync"))
 
     page = staff.get(person_url(f"user:{user.pk}")).text
