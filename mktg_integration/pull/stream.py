@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from django.db import connections, router, transaction
+from django.db import DataError, connections, router, transaction
 
 from mktg_integration import sql
 from mktg_integration.exceptions import Action, MalformedAnswerError, ServiceError
@@ -153,6 +153,15 @@ class StreamPull:
     def _write(self, fetched: Fetched) -> bool:
         """Write a page and, in the same transaction, that it is written. Whether it brought something new."""
         check_page(self._service, self.stream.spec, fetched.page)
+        try:
+            return self._write_checked(fetched)
+        except DataError:
+            # From None: the text of the error holds the value.
+            raise MalformedAnswerError(
+                f"{self._service}: {self.stream.name}: a page holds a value that its column cannot hold"
+            ) from None
+
+    def _write_checked(self, fetched: Fetched) -> bool:
         breath = self.tools.breath
         prepared = writer.prepare(
             self.stream.connection,
