@@ -55,12 +55,13 @@ def work(
     if not part.writer.begin():
         if run.status == RunStatus.CANCELLED:
             part.take_back()
+            Run.objects.filter(pk=run.pk, status=RunStatus.CANCELLED).update(counts=part.counts)
         return None
     try:
         return part.go_on()
     except Cancelled:
-        part.writer.end(RunStatus.CANCELLED, counts=part.counts)
         part.take_back()
+        part.writer.end(RunStatus.CANCELLED, counts=part.counts)
     except TakenOver:
         pass
     except MktgError as error:
@@ -100,7 +101,12 @@ class _Part:
     def _mark(self) -> bool:
         """Whether everybody is marked."""
         if "stage" not in self.counts:
-            self.counts |= {"stage": "marking", "marks_from": _database_now().isoformat(), "place": ["user", None]}
+            self.counts |= {
+                "stage": "marking",
+                "marked": 0,
+                "marks_from": _database_now().isoformat(),
+                "place": ["user", None],
+            }
             self.writer.moved(self.counts, total=count_everybody())
         for stage, subjects, last in everybody(*self.counts["place"]):
             outbox.mark(subjects, lane=Lane.BACKFILL, connections=[self.connection.pk])
@@ -129,6 +135,9 @@ class _Part:
         for keys in _key_pages(rows):
             page = rows.filter(pk__in=keys)
             taken += sql.retrying(lambda page=page: page.delete()[0], using=outbox.alias())  # type: ignore[misc]
+        # Resumed, it begins with the first page; of whom nothing has changed since nothing is sent.
+        for name in ("stage", "place", "marks_from"):
+            self.counts.pop(name, None)
         return taken
 
     # Sending

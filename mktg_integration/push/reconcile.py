@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from django.contrib.auth import get_user_model
+from django.db import connections as databases
 from django.db import router, transaction
 from django.utils import timezone
 
@@ -47,6 +48,10 @@ EXAMPLES = 20
 """People that are named of each kind."""
 CANARIES = 100
 """People of a canary that are named."""
+LOCKED = 100
+"""People who are loaded at once where that keeps others from writing."""
+LOCKED_SECONDS = 0.1
+"""The longest that others are then let write."""
 FIELDS = 200
 """Names of fields that are counted."""
 
@@ -197,6 +202,10 @@ class _Reconcile:
         self.options = self.driver.options(self.connection.account())
         self.lists_contacts = "contacts" in self.driver.introduction(self.options)
         self.catalogue = introduce.load_catalogue(self.connection)
+        self.alias = router.db_for_write(Contact)
+        # Without marks people are loaded in a transaction that is taken back: on SQLite nobody else writes meanwhile.
+        self.locks = not self.marks and databases[self.alias].vendor == "sqlite"
+        self.at_once = LOCKED if self.locks else outbox.PAGE
 
     @property
     def said(self) -> str:
@@ -260,8 +269,8 @@ class _Reconcile:
         self.found.add("waiting", waiting)
         self.found.add("rejected", rejected)
         compared = [subject for subject in subjects if subject not in waiting | rejected]
-        if compared:
-            self._compare(compared)
+        for start in range(0, len(compared), self.at_once):
+            self._compare(compared[start : start + self.at_once])
 
     def _of_profiles(self, model: type[OutboxRow | DeadRow], subjects: Sequence[str]) -> set[str]:
         keys = [f"{self.connection.pk}:{Kind.PROFILE.value}:{subject}" for subject in subjects]
@@ -293,12 +302,14 @@ class _Reconcile:
 
     def _load(self, subjects: Sequence[str]) -> people.Batch:
         rows = [OutboxRow(connection=self.connection, kind=Kind.PROFILE, subject=subject) for subject in subjects]
+        since = time.monotonic()
         # Loading may hand a contact over to its new owner, which is a write.
-        alias = router.db_for_write(Contact)
-        with nullcontext() if self.marks else transaction.atomic(using=alias):
+        with nullcontext() if self.marks else transaction.atomic(using=self.alias):
             batch = people.load(self.connection, self.driver, self.options, rows)
             if not self.marks:
-                transaction.set_rollback(True, using=alias)
+                transaction.set_rollback(True, using=self.alias)
+        if self.locks:
+            time.sleep(min(time.monotonic() - since, LOCKED_SECONDS))
         return batch
 
     def _chosen(self, planned: set[str]) -> set[str]:

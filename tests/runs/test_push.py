@@ -131,21 +131,34 @@ def test_cancelled_while_sending_it_ends_after_the_batch(
     assert not OutboxRow.objects.exists()
 
 
-def test_resumed_after_a_cancel_it_goes_on_where_it_was(
-    kit: Connection, queue: Queue, mktg_sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("pages_marked", [0, 1, 3])
+def test_resumed_after_a_cancel_it_reaches_everybody(
+    kit: Connection,
+    queue: Queue,
+    mktg_sandbox: Sandbox,
+    marketing: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    pages_marked: int,
 ) -> None:
     monkeypatch.setattr(outbox, "PAGE", 10)
     make_people(25)
     run = runs.start_push(COMMAND, kit, everybody=True)
+    marketing(DRAIN_SECONDS=0.0)
+    for _ in range(pages_marked):
+        queue.one()
     runs.cancel(COMMAND, run)
     queue.all()
+    run.refresh_from_db()
+    assert run.status == RunStatus.CANCELLED
     assert not OutboxRow.objects.exists()
 
+    marketing(DRAIN_SECONDS=45.0)
     runs.resume(COMMAND, run)
     queue.all()
 
-    assert told(run)["sent"] == 25
+    assert told(run)["marked"] == 25
     assert run.status == RunStatus.DONE
+    assert len(emails(mktg_sandbox, "kit")) == 25
 
 
 def test_a_rejection_is_kept_with_its_remedy(
