@@ -40,6 +40,21 @@ def test_three_bad_ones_among_a_thousand_cost_at_most_34_calls() -> None:
         assert search(keys, bad)[2] <= 3 * (10 + 1) + 1
 
 
+@given(st.integers(2, 300))
+def test_a_refusal_that_does_not_come_again_condemns_nobody(size: int) -> None:
+    """The service refuses one batch for no reason of anybody in it."""
+    keys = [str(number) for number in range(size)]
+    bisection, arrived = Bisection(keys), list[str]()
+    while asked := bisection.next():
+        arrived += asked
+        bisection.answered(True)
+    assert (bisection.refused, arrived) == ([], keys)
+
+
+def test_one_alone_is_not_asked_for_again() -> None:
+    assert search(["a"], {"a"}) == ([], ["a"], 1)
+
+
 def test_a_search_that_stops_early_says_whom_it_has_not_asked_about() -> None:
     bisection = Bisection(["a", "b", "c", "d"])
 
