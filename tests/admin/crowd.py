@@ -13,11 +13,13 @@ from mktg_integration.models import (
     Company,
     Connection,
     Contact,
+    DeadRow,
     ExplicitActs,
     Form,
     FormMember,
     Lead,
     OptOut,
+    OutboxRow,
     Purchase,
     Sequence,
     SequenceMember,
@@ -87,8 +89,30 @@ def fill(small: Connection, large: Connection, people: int) -> None:
         kind="'unsubscribed'",
         at=_moment(),
     )
+    analyze()
+
+
+def queue(connection: Connection, people: int) -> None:
+    """Everybody waits to be sent as a backfill, and one in ten was rejected, for four reasons."""
+    subject = _text("'user:'", "i")
+    row = {
+        "key": _text(f"'{connection.pk}:profile:'", subject),
+        "connection_id": str(connection.pk),
+        "kind": "'profile'",
+    }
+    row |= {"subject": subject, "lane": "2", "marked_at": _moment()}
+    _insert(OutboxRow, people, **row, version="i", due_at=_moment())
+    code = (
+        "CASE i % 4 WHEN 0 THEN 'invalid_profile' WHEN 1 THEN 'http_422' WHEN 2 THEN 'mapping_failed' ELSE 'taken' END"
+    )
+    _insert(DeadRow, people // 10, **row, state="'rejected'", code=code, reason="'odd'", died_at=_moment())
+    analyze()
+
+
+def analyze() -> None:
+    """Have the database look at what there is, as it does by itself after a while."""
     with database.cursor() as cursor:
-        for table in (database.ops.quote_name(one._meta.db_table) for one in LARGE):
+        for table in (database.ops.quote_name(one._meta.db_table) for one in (*LARGE, OutboxRow, DeadRow)):
             cursor.execute(f"ANALYZE {'TABLE ' if database.vendor == 'mysql' else ''}{table}")
             cursor.fetchall() if cursor.description else None
 
