@@ -13,6 +13,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
 from mktg_integration.admin.base import NOTHING, ByAddress, ReadOnlyAdmin, pretty
+from mktg_integration.admin.csv_export import export_csv
 from mktg_integration.models import AuditAction, AuditEntry, Connection
 
 RECENT = 10_000
@@ -78,6 +79,7 @@ class ConnectionFilter(RecentFilter):
 class AuditEntryAdmin(ByAddress, ReadOnlyAdmin):
     list_display = ["at", "act", "actor", "via", "connection_name", "subject", "in_short"]
     list_display_links = ["at"]
+    actions = [export_csv]
     list_filter = [("at", admin.DateFieldListFilter), ActionFilter, ViaFilter, ConnectionFilter]
     list_select_related = ["actor"]
     search_fields = ["subject"]

@@ -23,6 +23,7 @@ from django.views.decorators.csrf import csrf_protect
 from django.views.decorators.http import require_POST
 
 from mktg_integration.admin.base import actor_of, require
+from mktg_integration.admin.csv_export import export_csv
 from mktg_integration.admin.indexed import CONNECTION, IndexedAdmin, chosen_connection
 from mktg_integration.audit import Actor
 from mktg_integration.exceptions import DecryptionError, NotNowError
@@ -154,7 +155,7 @@ class DeadRowAdmin(IndexedAdmin):
     # An occurrence's payload may hold an address: it is shown only to whoever asks for it, and may.
     secret_fields = ("payload",)
     exclude = ["payload"]
-    actions = ["replay", "confirm", "done", "discard"]
+    actions = ["replay", "confirm", "done", "discard", export_csv]
     change_list_template = "admin/mktg_integration/deadrow/change_list.html"
     change_form_template = "admin/mktg_integration/deadrow/change_form.html"
 

@@ -17,6 +17,7 @@ from django.utils.translation import gettext_lazy as _
 
 from mktg_integration import models
 from mktg_integration.admin.base import NOTHING, ModelAdmin, ReadOnlyAdmin, pretty
+from mktg_integration.admin.csv_export import export_csv
 from mktg_integration.admin.indexed import (
     CONNECTION,
     IndexedAdmin,
@@ -77,6 +78,7 @@ class ContactAdmin(PersonPages, Answered, IndexedAdmin):
     """Found by a whole address, a whole remote id or a subject. A tag's members are a list of their own."""
 
     list_display = ["email", "connection", "status", "first_name", "person", "last_seen", "last_pushed_at"]
+    actions = [export_csv]
     list_filter: ClassVar[Any] = ["connection", StatusFilter, TagFilter, FormFilter, SequenceFilter]
     list_display_links = ["email"]
     search_help_text = _("Search for a whole address, a whole remote id, or one person, as in user:1.")

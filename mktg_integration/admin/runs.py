@@ -22,6 +22,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST
 
 from mktg_integration.admin.base import NOTHING, ReadOnlyAdmin, actor_of, require
+from mktg_integration.admin.csv_export import export_csv
 from mktg_integration.exceptions import MktgError
 from mktg_integration.insight import runs as insight
 from mktg_integration.insight.masking import sees_people
@@ -47,6 +48,7 @@ class AskedForFilter(admin.SimpleListFilter):
 @admin.register(Run)
 class RunAdmin(ReadOnlyAdmin):
     list_display = ["started_at", "connection", "kind_of", "state", "seconds", "in_short", "said"]
+    actions = [export_csv]
     list_filter = ["connection", "kind", "status", "is_preview", AskedForFilter]
     list_select_related = ["connection"]
     # The index is of one connection and kind; the newest run is the one with the highest key.
