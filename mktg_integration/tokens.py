@@ -10,7 +10,7 @@ import logging
 import secrets
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import Any
 
@@ -191,16 +191,29 @@ def _ask(connection: Connection, driver: Provider[Any, Any], row: OAuthToken) ->
     client = app_client(driver, base_url=account.base_url, credentials=account.credentials)
     try:
         pair = client.refresh(row.pair["refresh_token"])
+        values = _values(pair, timezone.now())
+        is_stored = _save(lambda: mine.update(**values, refused_at=None), alias)
+        # Not what we hold, but what is stored: a person may have connected the account anew meanwhile.
+        now = _made(connection, driver)
+        if not is_stored and now.disconnected_at is not None:
+            _give_back(client, pair, connection)
     except ServiceError as error:
         return _after_failure(connection, driver, row, error)
     finally:
         client.close()
-    values = _values(pair, timezone.now())
-    _save(lambda: mine.update(**values, refused_at=None), alias)
-    _look_well(connection)
-    logger.info("%s: the access token was refreshed", connection.name)
-    # Not what we hold, but what is stored: a person may have connected the account anew meanwhile.
-    return _made(connection, driver)
+    if is_stored:
+        _look_well(connection)
+        logger.info("%s: the access token was refreshed", connection.name)
+    return now
+
+
+def _give_back(client: OAuthClient, pair: TokenPair, connection: Connection) -> None:
+    """A person has disconnected the account while it was refreshed: nobody is to have its tokens."""
+    for token in filter(None, (pair.refresh_token, pair.access_token)):
+        try:
+            client.revoke(token)
+        except ServiceError as error:
+            logger.warning("%s: a token could not be revoked: %s", connection.name, error)
 
 
 def _after_failure(
@@ -240,19 +253,18 @@ def _values(pair: TokenPair, now: Any) -> dict[str, Any]:
     }
 
 
-def _save(update: Any, alias: str) -> None:
-    """Store the new pair whatever it takes: the old one is spent."""
+def _save(update: Callable[[], int], alias: str) -> bool:
+    """Store the new pair whatever it takes: the old one is spent. False where the row is another's by now."""
     for attempt in range(SAVE_TRIES):
         try:
-            sql.retrying(update, using=alias)
+            return bool(sql.retrying(update, using=alias))
         except DatabaseError:
             if attempt == SAVE_TRIES - 1 or connections[alias].in_atomic_block:
                 logger.critical("A refreshed token could not be saved: the account has to be connected again")
                 raise
             time.sleep(min(0.1 * 2**attempt, 5.0))
             connections[alias].close_if_unusable_or_obsolete()
-        else:
-            return
+    return False
 
 
 def _needs_reconnect(connection: Connection, detail: str) -> None:

@@ -24,13 +24,18 @@ def refresh_idle() -> int:
     soon = now + timedelta(seconds=settings.REFRESH_SECONDS)
     rows = OAuthToken.objects.filter(refused_at=None, disconnected_at=None, expires_at__lt=soon)
     done = 0
-    for row in rows.select_related("connection"):
-        if not row.pair.get("refresh_token") or not row.is_due(now):
-            continue
+    # One by one: a row that no key can read must not keep the others from being refreshed.
+    for pk, name in list(rows.values_list("pk", "connection__name")):
         try:
-            refresh(row.connection, row.connection.driver)
+            done += _refresh(pk)
         except MktgError as error:
-            logger.warning("%s: its token was not refreshed: %s", row.connection.name, error)
-        else:
-            done += 1
+            logger.warning("%s: its token was not refreshed: %s", name, error)
     return done
+
+
+def _refresh(pk: int) -> bool:
+    row = OAuthToken.objects.select_related("connection").filter(pk=pk).first()
+    if row is None or not row.pair.get("refresh_token") or not row.is_due(timezone.now()):
+        return False
+    refresh(row.connection, row.connection.driver)
+    return True

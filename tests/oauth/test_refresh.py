@@ -7,8 +7,10 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from cryptography.fernet import Fernet
 from django.contrib.auth import get_user_model
 from django.db import transaction
+from django.db.models import TextField, Value
 from django.utils import timezone
 
 from mktg_integration import rates, tasks
@@ -203,27 +205,46 @@ def test_a_wrong_secret_is_the_sites_mistake_and_no_reason_to_reconnect(
     assert account_of(connected).account.name
 
 
-def test_a_person_who_connects_during_a_refresh_wins(
-    browser: Browser, connected: Connection, kit: Sandbox, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    expire(connected)
-    driver = connected.driver
-    original = type(driver).oauth_client
+def meanwhile(connection: Connection, monkeypatch: pytest.MonkeyPatch, act: Callable[[], Any]) -> None:
+    """Have ``act`` happen between the service's answer to the next refresh and its being saved."""
+    provider = type(connection.driver)
+    original = provider.oauth_client
 
-    def connects_meanwhile(self: Any, **given: Any) -> Any:
+    def slow_client(self: Any, **given: Any) -> Any:
         client = original(self, **given)
         ask = client.refresh
 
         def refresh_slowly(token: str) -> Any:
-            monkeypatch.setattr(type(driver), "oauth_client", original)
+            monkeypatch.setattr(provider, "oauth_client", original)
             pair = ask(token)
-            browser.connect(connection="kit")
+            act()
             return pair
 
         client.refresh = refresh_slowly
         return client
 
-    monkeypatch.setattr(type(driver), "oauth_client", connects_meanwhile)
+    monkeypatch.setattr(provider, "oauth_client", slow_client)
+
+
+def test_a_person_who_disconnects_during_a_refresh_leaves_no_token_anywhere(
+    connected: Connection, kit: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expire(connected)
+    meanwhile(connected, monkeypatch, lambda: disconnect(Connection.objects.get()))
+
+    with pytest.raises(ServiceError, match="connect the account again"):
+        refresh(connected, connected.driver)
+
+    assert OAuthToken.objects.get().pair == {}
+    assert all(token["revoked"] for token in kit.dump()["kit"]["tokens"])
+
+
+def test_a_person_who_connects_during_a_refresh_wins(
+    browser: Browser, connected: Connection, kit: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expire(connected)
+    driver = connected.driver
+    meanwhile(connected, monkeypatch, lambda: browser.connect(connection="kit"))
     row = refresh(connected, driver)
 
     assert row.pair == OAuthToken.objects.get().pair
@@ -303,6 +324,22 @@ def test_idle_connections_are_refreshed_by_the_schedule(connected: Connection, k
     expire(connected)
     tasks.refresh_tokens()
     assert Connection.objects.get().account().credentials != before
+
+
+def test_a_token_that_no_key_reads_keeps_no_other_from_being_refreshed(
+    connected: Connection, kit: Sandbox, marketing: Callable[..., None], caplog: pytest.LogCaptureFixture
+) -> None:
+    lost = Connection.objects.create(name="a lost one", provider="kit")
+    OAuthToken.objects.create(connection=lost, pair={"refresh_token": "r"}, version=1)
+    foreign = Fernet(Fernet.generate_key()).encrypt(b"{}").decode()
+    OAuthToken.objects.filter(pk=lost.pk).update(pair=Value(foreign, output_field=TextField()))
+    for connection in (lost, connected):
+        expire(connection)
+
+    tasks.refresh_tokens()
+
+    assert asked(kit, "POST /oauth/token") == 2
+    assert "a lost one: its token was not refreshed" in caplog.text
 
 
 def test_the_schedule_leaves_refused_and_disconnected_ones_alone(connected: Connection, kit: Sandbox) -> None:
