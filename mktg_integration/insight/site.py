@@ -11,10 +11,7 @@ from django.utils.timesince import timesince
 from django.utils.translation import gettext, ngettext
 
 from mktg_integration.conf import settings
-from mktg_integration.models import Heartbeat
-
-WORKER = "worker"
-"""The heartbeat of whatever the schedule queued and a worker then ran."""
+from mktg_integration.heartbeat import last_beat
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -40,7 +37,7 @@ class SiteHealth:
 
 def site_health() -> SiteHealth:
     """Two statements: the heartbeat, and the schedules where django-q2 keeps them."""
-    worker_at = Heartbeat.objects.filter(pk=WORKER).values_list("at", flat=True).first()
+    worker_at = last_beat()
     silent = timedelta(seconds=settings.HEARTBEAT_SECONDS)
     works = worker_at is not None and timezone.now() - worker_at <= silent
     missing = tuple(_schedules_missing())
