@@ -15,7 +15,9 @@ class MktgIntegrationConfig(AppConfig):
     def ready(self) -> None:
         from mktg_integration import checks  # noqa: F401 (registers the checks)
         from mktg_integration.connections import sync_declared_after_migrate
+        from mktg_integration.mirror import guards
         from mktg_integration.push import receivers
 
         receivers.connect()
+        guards.connect()
         post_migrate.connect(sync_declared_after_migrate, sender=self, dispatch_uid="mktg_integration.declared")

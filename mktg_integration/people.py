@@ -8,7 +8,7 @@ from django.contrib.auth import get_user_model
 from django.db import models
 
 from mktg_integration.conf import NAME, settings
-from mktg_integration.models import Lead
+from mktg_integration.models import Contact, Lead
 from mktg_integration.profile import clean_email, normal_email
 
 ALL = "*"
@@ -26,10 +26,10 @@ def user_by_email(email: str) -> models.Model | None:
 
 
 def address_of(person: models.Model | str) -> str:
-    """The address of a user, a lead, or the address itself; empty where a user has none."""
+    """The address of a user, a lead, a contact, or the address itself; empty where a user has none."""
     if isinstance(person, str):
         return person.strip()
-    if isinstance(person, Lead):
+    if isinstance(person, Lead | Contact):
         return person.email
     # Asked of the person, not of its type: request.user is a proxy of another type.
     return str(getattr(person, person.get_email_field_name(), "") or "").strip()  # type: ignore[attr-defined]

@@ -63,7 +63,7 @@ logger = logging.getLogger("mktg_integration.shortcuts")
 MOST_PID = ExplicitActs._meta.get_field("pid").max_length or 0
 
 Someone = models.Model | str
-"""A user, a ``Lead``, or an email address."""
+"""A user, a ``Lead``, a ``Contact`` of the mirror (whoever's it is, or by its address), or an email address."""
 
 
 def sync_user(person: Someone, *, connection: str | None = None) -> None:
@@ -354,6 +354,8 @@ def unsubscribe_headers(person: Someone) -> dict[str, str]:
 def _subject(person: Someone, **profile: Any) -> str:
     if isinstance(person, Lead):
         return outbox.lead_subject(person.pk)
+    if isinstance(person, Contact):
+        return person.subject or _subject(person.user or person.email, first_name=person.first_name, **profile)
     if isinstance(person, models.Model):
         return outbox.user_subject(person)
     user = user_by_email(person)
