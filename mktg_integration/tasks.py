@@ -202,6 +202,8 @@ def _with_webhooks(connection_id: int, work: Callable[[Connection], registration
         # Told to whoever looks after the site; repeating it would not help.
         logger.error("%s: its webhooks were not brought into line: %s", connection.name, error)  # noqa: TRY400
         return
+    for reason in done.failed:
+        logger.error("%s: a webhook could not be made: %s", connection.name, reason)
     logger.info(
         "%s: %d webhooks made, %d kept, %d removed",
         connection.name,

@@ -13,7 +13,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from mktg_integration.connections import open_client, public_address
-from mktg_integration.exceptions import ConfigurationError, CopyError, ServiceError, UnsupportedError
+from mktg_integration.exceptions import Action, ConfigurationError, CopyError, ServiceError, UnsupportedError
 from mktg_integration.inbound.addresses import SIGNED, address_of, webhook_url
 from mktg_integration.models import Connection, InboundAddress, WebhookSubscription
 from mktg_integration.models.leases import take_row_lease
@@ -35,6 +35,8 @@ class Registration:
     created: list[str] = field(default_factory=list)
     kept: list[str] = field(default_factory=list)
     removed: list[str] = field(default_factory=list)
+    failed: list[str] = field(default_factory=list)
+    """With what the service answered. All others were brought into line nevertheless."""
 
 
 def register(
@@ -77,19 +79,26 @@ def compare(connection: Connection) -> Registration:
     return line.done
 
 
-def remove(connection: Connection, *, dry_run: bool = False) -> Registration:
-    """Have the service tell nothing of this connection any more."""
+def remove(connection: Connection, events: Sequence[str] = (), *, dry_run: bool = False) -> Registration:
+    """Have the service tell nothing of this connection any more; with ``events`` (written as for ``register``, without
+    ``all``; ``signed`` for the signed kind) nothing of these. Raises as ``register``."""
     webhooks, client = _opened(connection)
-    rows = {(row.event == SIGNED, row.remote_id): row for row in _rows(connection) if row.remote_id}
+    chosen = _rows(connection)
+    if events:
+        pairs = [event.partition("=") for event in events]
+        chosen = chosen.filter(pk__in=[_key(connection, event, parameter) for event, _, parameter in pairs])
+        if not chosen.exists():
+            raise ConfigurationError(f"{', '.join(events)}: not registered for {connection.name}")
+    rows = {(row.event == SIGNED, row.remote_id): row for row in chosen if row.remote_id}
     done = Registration()
     for webhook in _there(webhooks, client):
         row = rows.get((webhook.signed, webhook.remote_id))
-        if row is not None or _leads_to(webhook, connection):
+        if row is not None or (not events and _leads_to(webhook, connection)):
             done.removed.append(_named(row, webhook))
             if not dry_run:
                 webhooks.delete(client, webhook)
     if not dry_run:
-        _rows(connection).delete()
+        chosen.delete()
     return done
 
 
@@ -196,19 +205,29 @@ class _Line:
         if row.remote_id and row.remote_id not in known and is_new:
             self.done.kept.append(str(row))
             return
-        self.done.created.append(str(row))
         if self.dry_run:
+            self.done.created.append(str(row))
             return
-        if is_signed:
-            made = self.webhooks.create_signed(self.client, url, self.webhooks.signed_events)
-        else:
-            made = self.webhooks.create(self.client, WantedWebhook(event=row.event, parameter=row.parameter), url)
+        try:
+            made = self._make(row, url)
+        except ServiceError as error:
+            if error.action not in (Action.REJECT, Action.FAIL):
+                raise
+            # A tag or form that is gone there, an event that this account does not have.
+            self.done.failed.append(f"{row}: {error}")
+            return
+        self.done.created.append(str(row))
         old = row.remote_id
         _save(row, made)
         self.used.add((is_signed, made.remote_id))
         for one in self.there:
             if one.remote_id == old and one.signed == is_signed:
                 self._delete(one, row)
+
+    def _make(self, row: WebhookSubscription, url: str) -> RemoteWebhook:
+        if row.event == SIGNED:
+            return self.webhooks.create_signed(self.client, url, self.webhooks.signed_events)
+        return self.webhooks.create(self.client, WantedWebhook(event=row.event, parameter=row.parameter), url)
 
     def clear(self) -> None:
         """What leads here and is not wanted, or is there twice."""

@@ -13,7 +13,7 @@ from django.core.management import CommandError, call_command
 from django.utils import timezone
 
 from mktg_integration import tasks as entry_points
-from mktg_integration.exceptions import ConfigurationError, CopyError, UnsupportedError
+from mktg_integration.exceptions import ConfigurationError, CopyError, ServiceError, UnsupportedError
 from mktg_integration.inbound import registration
 from mktg_integration.inbound.addresses import renew_address
 from mktg_integration.models import Connection, Contact, InboxRow, OptOut, WebhookSubscription
@@ -106,6 +106,38 @@ def test_repair_makes_what_is_gone_and_takes_away_what_is_there_twice(connection
     mine = [row["target_url"] for row in there(kit) if row["target_url"].startswith(PUBLIC_URL)]
     assert len(mine) == len(set(mine)) == len(PLAIN)
     assert len(there(kit)) == len(PLAIN) + 1, "what leads elsewhere is not ours"
+
+
+def test_a_tag_that_is_gone_keeps_no_other_webhook_from_being_repaired(connection: Connection, kit: Sandbox) -> None:
+    events = ["subscriber.tag_add=1", "subscriber.tag_remove=1", PLAIN[0]]
+    registration.register(connection, events)
+    age(connection)
+    for row in there(kit):
+        call(kit, "DELETE", f"/v4/webhooks/{row['id']}", {})
+    kit.fail("kit", operation="POST /v4/webhooks", nth=1, effect="status", status=404)
+
+    done = registration.repair(connection)
+
+    assert (len(done.created), len(done.failed)) == (2, 1)
+    assert len(there(kit)) == 2
+    assert registration.repair(connection).created == [done.failed[0].partition(":")[0]], (
+        "the next time it is tried again"
+    )
+
+
+def test_an_outage_ends_a_repair(connection: Connection, kit: Sandbox) -> None:
+    kit.fail("kit", operation="POST /v4/webhooks", effect="status", status=503)
+    with pytest.raises(ServiceError):
+        registration.register(connection)
+
+
+def test_removing_one_event(connection: Connection, kit: Sandbox) -> None:
+    registration.register(connection, ["subscriber.tag_add=1", PLAIN[0]])
+    assert registration.remove(connection, ["subscriber.tag_add=1"]).removed == ["subscriber.tag_add 1"]
+    assert len(there(kit)) == 1
+    assert registration.repair(connection).created == []
+    with pytest.raises(ConfigurationError, match="not registered"):
+        registration.remove(connection, ["subscriber.tag_add=1"])
 
 
 def test_what_a_list_does_not_show_yet_is_not_made_twice(connection: Connection, kit: Sandbox) -> None:
@@ -240,6 +272,13 @@ def test_the_command_fails_where_the_service_does(connection: Connection, kit: S
     kit.down("kit")
     with pytest.raises(CommandError, match="kit"):
         run("register")
+
+
+def test_the_command_names_what_the_service_refused(connection: Connection, kit: Sandbox) -> None:
+    kit.fail("kit", operation="POST /v4/webhooks", nth=1, effect="status", status=422)
+    with pytest.raises(CommandError, match="422"):
+        run("register")
+    assert len(there(kit)) == len(PLAIN) - 1
 
 
 def test_a_new_secret_by_standard_input(connection: Connection, kit: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,7 +19,7 @@ ACTIONS = {
     "list": "what is registered, and what the inbox holds; calls no service",
     "register": "register events, and repair what is there",
     "repair": "make anew what is not there any more, remove what is there twice",
-    "remove": "remove all of the connection's webhooks",
+    "remove": "remove all of the connection's webhooks, or those of --event",
     "secret": "take a signed webhook's new secret from standard input",
     "replay": "apply again what could not be understood",
 }
@@ -37,8 +37,8 @@ class Command(MktgCommand):
             action="append",
             default=[],
             metavar="NAME[=PARAMETER]",
-            help="with register: an event, with its parameter or =all where it requires one; may be repeated "
-            "(default: those that require none)",
+            help="with register and remove: an event, with its parameter or (register) =all where it requires one; may "
+            "be repeated (default: those that require none; all that are registered)",
         )
         parser.add_argument("--signed", action="store_true", help="with register: the signed kind, all of its events")
 
@@ -65,6 +65,8 @@ class Command(MktgCommand):
         for word in ("created", "removed", "kept"):
             for name in getattr(done, word):
                 self.say(f"{connection.name}: {word} {name}")
+        for reason in done.failed:
+            self.fail(f"{connection.name}: {reason}")
         return asdict(done)
 
     def _registered(self, connection: Connection, action: str, options: dict[str, Any]) -> registration.Registration:
@@ -73,7 +75,7 @@ class Command(MktgCommand):
             return registration.register(connection, options["event"], signed=options["signed"], dry_run=dry_run)
         if action == "repair":
             return registration.repair(connection, dry_run=dry_run)
-        return registration.remove(connection, dry_run=dry_run)
+        return registration.remove(connection, options["event"], dry_run=dry_run)
 
     def _list(self, connection: Connection) -> dict[str, Any]:
         rows = WebhookSubscription.objects.filter(connection=connection).order_by("event", "parameter")
