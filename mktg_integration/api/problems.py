@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.core.exceptions import PermissionDenied
+from django.core.exceptions import PermissionDenied, RequestDataTooBig, TooManyFieldsSent, TooManyFilesSent
 from django.core.exceptions import ValidationError as DjangoValidationError
 from django.http import Http404
 from django.utils.translation import gettext
@@ -56,6 +56,8 @@ def handle(error: Exception, context: dict[str, Any]) -> Response | None:
     for kind, status, code in STATUSES:
         if isinstance(error, kind):
             return Response(problem(status, code, str(error)), status=status)
+    if isinstance(error, RequestDataTooBig | TooManyFieldsSent | TooManyFilesSent):
+        return Response(problem(400, "too_much", gettext("More was sent at once than this site takes.")), status=400)
     if isinstance(error, DjangoValidationError):
         error = exceptions.ValidationError(serializers.as_serializer_error(error))
     response = exception_handler(error, context)

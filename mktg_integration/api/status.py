@@ -13,7 +13,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from mktg_integration.api.access import STAFF, import_classes
-from mktg_integration.api.base import ApiView
+from mktg_integration.api.base import ApiView, ProblemSerializer
 from mktg_integration.api.openapi import documented, query_parameter
 from mktg_integration.conf import settings
 from mktg_integration.insight.health import Health, HealthState, healths, site_health
@@ -117,7 +117,7 @@ class StatusView(ApiView):
         return [one() for one in import_classes("STATUS_PERMISSION_CLASSES", [StaffOrMonitor])]
 
     @documented(
-        responses={200: StatusSerializer, 503: StatusSerializer},
+        responses={200: StatusSerializer, 404: ProblemSerializer, 503: StatusSerializer},
         summary="How workers and connections are; for monitors",
         parameters=[query_parameter("connection", "Only of the connection with this name.")],
     )

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
-from django.urls import path
+from django.urls import path, re_path
+from rest_framework.exceptions import NotFound
+from rest_framework.request import Request
 from rest_framework.routers import APIRootView, DefaultRouter
 
 from mktg_integration.api.access import STAFF, Guarded
 from mktg_integration.api.audit import AuditViewSet
+from mktg_integration.api.base import ApiView
 from mktg_integration.api.connections import ConnectionViewSet
 from mktg_integration.api.contacts import ContactViewSet
 from mktg_integration.api.me import MeView, MyDataView
@@ -26,6 +30,16 @@ class RootView(Guarded, APIRootView):
 
     needs = {"get": STAFF}
     schema: Any = None
+
+
+class NothingView(ApiView):
+    """What no other address is: told as the API tells all else, not by the site's page for people."""
+
+    schema: Any = None
+    permission_classes: Sequence[Any] = ()
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        raise NotFound
 
 
 class Router(DefaultRouter):
@@ -56,4 +70,6 @@ urlpatterns = [
     *router.urls,
     # The name that it had before there was more than POST.
     path("connections/", ConnectionViewSet.as_view({"get": "list", "post": "create"}), name="api-connections"),
+    # Not without a slash at its end: Django adds it where that helps.
+    re_path(r"^[\s\S]+/$", NothingView.as_view(), name="api-nothing"),
 ]

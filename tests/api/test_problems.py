@@ -34,6 +34,9 @@ def cursor(text: str) -> str:
     [
         (lambda api: api.get("runs/999999/"), 404, "not_found"),
         (lambda api: api.get("runs/none/"), 404, "not_found"),
+        (lambda api: api.get("unicorns/"), 404, "not_found"),
+        (lambda api: api.post("contacts/<>/sync/"), 404, "not_found"),
+        (lambda api: Api(client_of()).get("unicorns/"), 404, "not_found"),
         (lambda api: api.get("runs/", cursor=cursor("o=x")), 404, "not_found"),
         (lambda api: api.get("runs/", cursor=cursor("p=abc")), 404, "not_found"),
         (lambda api: api.get("audit/", cursor=cursor("p=abc")), 404, "not_found"),
@@ -46,6 +49,7 @@ def cursor(text: str) -> str:
         (lambda api: raw(api, "{", "application/json"), 400, "parse_error"),
         (lambda api: raw(api, "<a/>", "text/xml"), 415, "unsupported_media_type"),
         (lambda api: api.client.get("/marketing/api/v1/runs/", headers={"accept": "image/png"}), 406, "not_acceptable"),
+        (lambda api: raw(api, "a=1&" * 2000, "application/x-www-form-urlencoded"), 400, "too_much"),
         (lambda api: Api(client_of()).get("runs/"), 403, "not_authenticated"),
         (lambda api: Api(client_of(User.objects.create_user("plain"))).get("runs/"), 403, "permission_denied"),
     ],
@@ -92,6 +96,11 @@ def test_each_error_has_its_status_and_its_text(db: None, error: Exception, stat
     assert answer.data["code"] == code
     if isinstance(error, ours.MktgError):
         assert answer.data["detail"] == str(error)
+
+
+def test_a_missing_slash_is_added(api: Api) -> None:
+    answer = api.get("runs")
+    assert (answer.status_code, answer.headers["Location"]) == (301, f"{ROOT}runs/")
 
 
 def test_a_defect_is_not_told_as_anything_else(db: None) -> None:
