@@ -1,0 +1,93 @@
+"""The deliveries page in a real browser: a rejected row is replayed once its cause is mended; the charts on a phone."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.contrib.auth import get_user_model
+from django.utils import timezone
+
+from mktg_integration.models import Connection, DailyFigures, DeadKind, DeadRow, OutboxRow
+from mktg_integration.sandbox.server import Sandbox
+from tests.push.conftest import Connect, emails, send
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or ""
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.skipif(not CHROMIUM, reason="there is no Chromium"),
+]
+
+
+@pytest.fixture
+def page(live_server: Any, tasks: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """A page of a headless Chromium, signed in, with no error on its console."""
+    playwright = pytest.importorskip("playwright.sync_api")
+    # Playwright's loop runs in this thread; the database is asked between its steps, never within.
+    monkeypatch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "1")
+    get_user_model().objects.create_superuser("root", "", "pass")
+    with playwright.sync_playwright() as running:
+        browser = running.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        opened = browser.new_page(base_url=live_server.url)
+        problems: list[str] = []
+        opened.on("pageerror", lambda error: problems.append(str(error)))
+        opened.goto("/admin/login/")
+        opened.fill("#id_username", "root")
+        opened.fill("#id_password", "pass")
+        opened.click("input[type=submit]")
+        yield opened
+        browser.close()
+    assert problems == []
+
+
+def test_a_rejected_row_is_replayed_once_its_cause_is_mended(
+    connect: Connect, sign_up: Callable[..., Any], page: Any, mktg_sandbox: Sandbox
+) -> None:
+    loop = connect("convertloop")["convertloop"]
+    sign_up("ada")
+    mktg_sandbox.fail("convertloop", "status", status=422, times=1)
+    send(loop)
+    assert DeadRow.objects.get().state == DeadKind.REJECTED
+
+    page.goto("/admin/mktg_integration/deadrow/")
+    assert "The service does not take a value as the site gives it." in page.inner_text(".mktg-reasons")
+    page.click("#result_list tbody th a")
+    assert "422" in page.inner_text("section:has(#mktg-attempts)")
+    page.go_back()
+    page.click(".mktg-reasons >> text=Replay…")
+    assert "1 row." in page.inner_text("#content-main")
+    page.click("#content-main button >> text=Replay")
+    page.wait_for_selector(".messagelist >> text=Replay: 1 row.")
+    assert OutboxRow.objects.count() == 1
+    send(loop)
+    assert emails(mktg_sandbox, "convertloop") == ["ada@example.com"]
+    page.reload()
+    assert "Nothing was rejected" in page.inner_text("#content")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_charts_fit_a_phone(db: None, page: Any, scheme: str) -> None:
+    connection = Connection.objects.create(name="crm", provider="conversion")
+    today = timezone.localdate()
+    for n in range(30):
+        day = today - timedelta(days=n)
+        DailyFigures.objects.create(
+            key=f"{connection.pk}:{day}", connection=connection, day=day, active=1000 - 7 * n, joined=n % 5 + 3,
+            unsubscribed=n % 3, sent=40 + n % 7, rejected=n % 4, postponed=n % 2, outbox=n * 3,
+        )  # fmt: skip
+    page.emulate_media(color_scheme=scheme)
+    page.set_viewport_size({"width": 375, "height": 800})
+    page.goto("/admin/mktg_integration/dailyfigures/")
+    assert page.locator(".mktg-svg").count() == 4
+    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+    # Lines are seen on the ground of the page, in both schemes.
+    line = page.evaluate("getComputedStyle(document.querySelector('polyline.mktg-line-2')).stroke")
+    ground = page.evaluate("getComputedStyle(document.querySelector('.mktg-panel')).backgroundColor")
+    assert line != ground
+    page.click("summary >> nth=0")
+    assert page.locator("details[open] tbody tr").count() == 30
