@@ -14,6 +14,7 @@ from mktg_integration.insight.runs import standing
 from mktg_integration.models import AuditAction, AuditEntry, Connection, Contact, PullState, Run, RunStatus
 from mktg_integration.operations import runs
 from mktg_integration.pull import engine, stream
+from mktg_integration.pull.lease import take_lease
 from mktg_integration.sandbox.server import Sandbox
 from tests.pull.conftest import Fill, people
 from tests.runs.conftest import COMMAND, Queue
@@ -155,6 +156,21 @@ def test_what_runs_by_the_clock_leaves_one_that_was_asked_for_alone(kit: Connect
     tasks.pull(kit.pk)
 
     assert list(Run.objects.values_list("pk", flat=True)) == [run.pk]
+
+
+def test_it_waits_for_another_pull_that_is_at_work(kit: Connection, fill: Fill, queue: Queue) -> None:
+    fill(subscribers=people(3))
+    run = runs.start_pull(COMMAND, kit, ["contacts"])
+    lease = take_lease(kit.pk)
+    assert lease is not None
+
+    queue.one()
+    assert queue.paths() == ["pull_on"]
+    lease.release()
+    queue.all()
+
+    run.refresh_from_db()
+    assert (run.status, run.counts["added"]) == ("done", 3)
 
 
 def test_parts_go_on_with_each_other_and_tell_the_whole(

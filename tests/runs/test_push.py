@@ -12,10 +12,10 @@ from mktg_integration.exceptions import NotNowError
 from mktg_integration.insight.runs import errors, standing
 from mktg_integration.models import Connection, DeadRow, Lane, OutboxRow, Run, RunStatus, SyncState
 from mktg_integration.operations import runs
+from mktg_integration.push import claims, outbox, pages
 from mktg_integration.push import drain as draining
-from mktg_integration.push import outbox, pages
 from mktg_integration.sandbox.server import Sandbox
-from tests.push.conftest import emails
+from tests.push.conftest import emails, send
 from tests.runs.conftest import COMMAND, Queue, writes
 
 SignUp = Callable[..., Any]
@@ -98,6 +98,8 @@ def test_cancelled_while_marking_it_takes_back_whom_it_marked_and_nobody_else(
     def then_cancel(subjects: Any, **rest: Any) -> None:
         mark(subjects, **rest)
         if OutboxRow.objects.count() > 15:
+            monkeypatch.setattr(outbox, "mark", mark)
+            sign_up("eve")
             runs.cancel(COMMAND, run)
 
     monkeypatch.setattr(outbox, "mark", then_cancel)
@@ -105,7 +107,8 @@ def test_cancelled_while_marking_it_takes_back_whom_it_marked_and_nobody_else(
 
     run.refresh_from_db()
     assert (run.status, run.counts["marked"]) == (RunStatus.CANCELLED, 20)
-    assert list(OutboxRow.objects.values_list("subject", flat=True)) == [f"user:{ada.pk}"]
+    eve = get_user_model().objects.get(username="eve")
+    assert set(OutboxRow.objects.values_list("subject", flat=True)) == {f"user:{ada.pk}", f"user:{eve.pk}"}
     assert writes(mktg_sandbox) == []
 
 
@@ -206,6 +209,26 @@ def test_an_outage_lets_the_run_wait_and_it_goes_on_by_itself(
     run.refresh_from_db()
     assert run.status == RunStatus.DONE
     assert emails(mktg_sandbox, "kit") == ["ada@example.com"]
+
+
+def test_what_another_drain_sent_meanwhile_counts(
+    kit: Connection, sign_up: SignUp, queue: Queue, mktg_sandbox: Sandbox
+) -> None:
+    for name in ("ada", "bob"):
+        sign_up(name)
+    run = runs.start_push(COMMAND, kit)
+    lease = claims.take_lease(kit.pk)
+    assert lease is not None
+
+    queue.one()
+    run.refresh_from_db()
+    assert (run.status, queue.paths()) == (RunStatus.RUNNING, ["push_run"]), "another is at it: it looks again"
+    lease.release()
+    send(kit)
+    queue.all()
+
+    assert told(run)["sent"] == 2
+    assert run.status == RunStatus.DONE
 
 
 def test_everybody_is_read_page_by_page(db: None, monkeypatch: pytest.MonkeyPatch) -> None:
