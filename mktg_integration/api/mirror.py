@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar, TypeVar
 
 import django_filters
-from django.db.models import Prefetch, QuerySet
+from django.db.models import Prefetch, Q, QuerySet
 from rest_framework import serializers
 
 from mktg_integration.api import ids
@@ -73,6 +73,11 @@ class LinkField(serializers.CharField):
         return ids.shown(str(value))
 
 
+def of_connection(connection_id: int) -> Q:
+    """By the key, which begins with the connection and by which the pages go: no other index has both."""
+    return Q(pk__gte=f"{connection_id}:", pk__lt=f"{connection_id};")
+
+
 class MirroredFilter(django_filters.FilterSet):  # type: ignore[misc]
     """``connection``: its id. ``gone=true``: also what is gone at the service."""
 
@@ -82,8 +87,7 @@ class MirroredFilter(django_filters.FilterSet):  # type: ignore[misc]
     gone = django_filters.BooleanFilter(method="and_gone", label="Also what is gone at the service")
 
     def of_connection(self, rows: QuerySet[Any], name: str, value: int) -> QuerySet[Any]:
-        """By the key, which begins with the connection and by which the pages go: no other index has both."""
-        return rows.filter(pk__gte=f"{int(value)}:", pk__lt=f"{int(value)};")
+        return rows.filter(of_connection(int(value)))
 
     def and_gone(self, rows: QuerySet[Any], name: str, value: bool) -> QuerySet[Any]:
         return rows

@@ -15,7 +15,9 @@ from django.utils import timezone
 
 from mktg_integration.encryption import address_hash
 from mktg_integration.exceptions import DecryptionError
+from mktg_integration.insight.contacts import subject_of as subject_of_contact
 from mktg_integration.insight.rows import rows_of
+from mktg_integration.mirror.links import user_pk
 from mktg_integration.models import (
     Attempt,
     AuditEntry,
@@ -56,15 +58,16 @@ def export_of(person: Model) -> dict[str, Any]:
 def export_of_contact(contact: Contact) -> dict[str, Any]:
     """The same of whoever a contact is: somebody who is gone here, or never was."""
     leads = list(Lead.objects.filter(email_key=contact.email_key))
-    return _export({contact.subject, *(lead_subject(lead) for lead in leads)} - {""}, contact.email, leads)
+    return _export({subject_of_contact(contact), *(lead_subject(lead) for lead in leads)} - {""}, contact.email, leads)
 
 
 def _export(subjects: set[str], address: str, leads: list[Lead]) -> dict[str, Any]:
     key = normal_email(address)
     theirs = Q(subject__in=subjects)
     at_address = Q(email_key=key, subject="") if key else Q(pk__in=())
-    # Two look-ups, each in an index: an OR of both would read the whole table on some databases.
-    contacts = {one.pk: one for condition in (theirs, at_address) for one in Contact.objects.filter(condition)}
+    linked = Q(user_id__in=[pk for pk in map(user_pk, subjects) if pk is not None], subject="")
+    # One by one, each in an index: an OR of them would read the whole table on some databases.
+    contacts = {one.pk: one for condition in (theirs, at_address, linked) for one in Contact.objects.filter(condition)}
     states = list(SyncState.objects.filter(theirs))
     addresses = {key, *(contact.email_key for contact in contacts.values()), *(one.email_key for one in states)} - {""}
     hashes = [address_hash(one) for one in sorted(addresses)]

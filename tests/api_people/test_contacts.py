@@ -11,7 +11,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from rest_framework.test import APIClient
 
-from mktg_integration.api import ids
+from mktg_integration.api import contacts, ids
 from mktg_integration.models import AuditEntry, Connection, Contact, ExplicitActs, Lead, OptOut, OutboxRow, Tag, Tagging
 from mktg_integration.permissions import APP, ERASE, SYNC, VIEW_PERSONAL_DATA
 from mktg_integration.sandbox.server import Sandbox
@@ -120,6 +120,34 @@ def test_filters(kit: Connection, staff: Staff) -> None:
 @pytest.mark.parametrize("query", [{"connection": "1e400"}, {"connection": "1.5"}, {"status": "none"}, {"cursor": "x"}])
 def test_a_filter_that_cannot_be_used_is_refused(query: dict[str, str], kit: Connection, staff: Staff) -> None:
     assert staff(VIEW).get(CONTACTS, {"connection": kit.pk, **query}).status_code in (400, 404)
+
+
+@pytest.mark.parametrize("few", [2, 5000])
+def test_the_members_of_a_tag_however_many(
+    few: int, kit: Connection, staff: Staff, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(contacts, "FEW", few)
+    other = Connection.objects.create(name="other", provider="kit")
+    vip = told(Tag, kit, "9", name="VIP", name_key="vip")
+    for number in range(1, 6):
+        contact_of(kit, str(number))
+        told(Tagging, kit, f"{number}:9", contact_id=f"{kit.pk}:{number}", tag=vip)
+    contact_of(kit, "6")
+    contact_of(other, "1")
+    client = staff(VIEW)
+    first = client.get(CONTACTS, {"tag": vip.pk, "page_size": 3}).json()
+    second = client.get(first["next"]).json()
+    assert [row["remote_id"] for row in first["results"] + second["results"]] == ["1", "2", "3", "4", "5"]
+    assert ids_of(client.get(CONTACTS, {"tag": "none"})) == []
+
+
+def test_a_contact_that_was_only_read_is_its_users_too(kit: Connection, staff: Staff, sign_up: SignUp) -> None:
+    user = sign_up("ada")
+    row = contact_of(kit, "5", email=ADA, user=user)
+    client = staff(*ALL)
+    assert ids_of(client.get(CONTACTS, {"subject": f"user:{user.pk}"})) == ["5"]
+    assert client.post(path_of(row, "unsubscribe")).json() == {"person": f"user:{user.pk}"}
+    assert not Lead.objects.exists()
 
 
 def test_pages_go_by_the_key(kit: Connection, staff: Staff) -> None:
