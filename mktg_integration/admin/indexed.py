@@ -27,7 +27,11 @@ class IndexedPaginator(BoundedPaginator):
     @cached_property
     def count(self) -> int:
         rows = self.object_list
-        return rows[: self.LIMIT].count() if isinstance(rows, models.QuerySet) else len(rows)
+        if not isinstance(rows, models.QuerySet):
+            return len(rows)
+        # The index has these columns itself, so no row of the table is looked at.
+        columns = [str(name).removeprefix("-") for name in rows.query.order_by] or ["pk"]
+        return rows.values(*columns)[: self.LIMIT].count()
 
     def _check_object_list_is_ordered(self) -> None:
         # The members of a tag come in the order of the index that finds them.
@@ -39,7 +43,14 @@ class IndexedChangeList(ChangeList):
 
     def get_ordering(self, request: HttpRequest, queryset: models.QuerySet[Any]) -> list[Any]:
         model_admin: Any = self.model_admin
-        return list(model_admin.index_order(request))
+        return [self._column(name) for name in model_admin.index_order(request)]
+
+    def _column(self, name: str) -> str:
+        """By the column of a link: by its name it would be the order of the rows it leads to, and so a join."""
+        if name.removeprefix("-") == "pk":
+            return name
+        field: Any = self.lookup_opts.get_field(name.removeprefix("-"))
+        return f"-{field.attname}" if name.startswith("-") else str(field.attname)
 
 
 class IndexedAdmin(ReadOnlyAdmin):

@@ -309,6 +309,8 @@ def _field(row: Compared, *, sees: bool) -> dict[str, Any]:
     if row.personal and not sees:
         values = [masked(value) for value in values]
     wanted, sent, known, push = (_value(value) for value in values)
+    if row.standing is Standing.SENDING and row.push is None:
+        push = gettext("(empty)")
     return {
         "name": row.name, "wanted": wanted, "sent": sent, "known": known, "push": push, "standing": row.standing.value,
         "mark": MARKS[row.standing], "said": row.said,

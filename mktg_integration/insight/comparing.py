@@ -121,7 +121,7 @@ class _Comparison:
             pushed |= getattr(patch, part)
         for name in [*sorted({*wanted, *sent}), *sorted(set(known) - {*wanted, *sent})]:
             is_ours = name in wanted or name in sent
-            differs = name in wanted and (name not in sent or not is_same(wanted[name], sent[name]))
+            differs = name in wanted and not is_same(wanted[name], sent.get(name))
             # Before a look-up is answered no patch says what is going to be sent.
             sends = name in pushed or (differs and self.is_planned and not self.patches)
             there = known.get(name, ABSENT)

@@ -106,7 +106,8 @@ class Trace:
     def answer(self) -> str:
         last, deciding = self.steps[-1], self.deciding
         if deciding is not None:
-            return deciding.text
+            # What a push would do answers nothing without why it has not been done.
+            return f"{self.steps[0].text} {deciding.text}" if deciding.name == "plan" else deciding.text
         if last.outcome is Outcome.OK:
             return gettext("The service has all that is wanted of this person.")
         return gettext("There is nothing to tell the service of this person.")
@@ -135,11 +136,17 @@ def _marked(found: Look) -> Step:
     if found.dead:
         last = max(found.dead, key=lambda row: row.died_at)
         return Step("marked", Outcome.OK, gettext("Was marked, and is among the rejected rows."), last.marked_at)
-    if found.state is not None:
+    if found.state is not None and not found.plan.calls:
         return Step("marked", Outcome.OK, gettext("Nothing is due: the last mark has been sent."), found.state.sent_at)
     if not connection.push_enabled:
         text = gettext("The connection is switched off, so nobody is marked for it: switch it on, then reconcile.")
         return Step("marked", Outcome.STOPS, text)
+    if found.state is not None:
+        text = gettext(
+            "Changed since the last push, and nobody marked it: it was changed past Django's signals. "
+            "Press Sync now, or reconcile the connection."
+        )
+        return Step("marked", Outcome.STOPS, text, found.state.sent_at)
     if found.person is not None and found.plan.calls:
         text = gettext(
             "Never marked: not saved since the connection was made, or changed past Django's signals. "
@@ -181,7 +188,7 @@ def _mapped(found: Look) -> Step:
         text = gettext("The mapping %(path)s says of this person: not at this service (None).") % {"path": path}
         return Step("mapped", Outcome.STOPS, text)
     told = {"path": path, "fields": len(profile.fields), "tags": len(frozenset(profile.tags))}
-    text = gettext("%(path)s made a profile with %(fields)s fields and %(tags)s tags.") % told
+    text = gettext("%(path)s made a profile (fields: %(fields)s, tags: %(tags)s).") % told
     if parse_subject(found.subject)[0] == "lead":
         text = gettext("A lead: the stored profile of a person without an account.")
     return Step("mapped", Outcome.OK, text, more=_unverified(found), private=(profile.email,))

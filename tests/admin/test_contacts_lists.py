@@ -17,13 +17,15 @@ from mktg_integration.models import (
     Company,
     Connection,
     Contact,
+    DeadRow,
     ExplicitActs,
     Lead,
     OptOut,
+    OutboxRow,
     Purchase,
     SyncState,
 )
-from tests.admin.crowd import LARGE, fill
+from tests.admin.crowd import LARGE, fill, queue
 
 PEOPLE = 20_000
 COUNTED = 300
@@ -42,6 +44,8 @@ SEARCHES = {
     OptOut: ["person7@example.com"],
     Purchase: ["person7@example.com", "t-7", "7"],
     Company: ["7", "nothing"],
+    OutboxRow: ["user:7", "nothing"],
+    DeadRow: ["user:7", "nothing"],
 }
 
 Statement = tuple[str, Any]
@@ -56,6 +60,7 @@ def crowd(db: None, monkeypatch: pytest.MonkeyPatch) -> Connection:
     small = Connection.objects.create(name="small", provider="kit")
     large = Connection.objects.create(name="large", provider="kit")
     fill(small, large, PEOPLE)
+    queue(large, PEOPLE)
     return large
 
 

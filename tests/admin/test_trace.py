@@ -91,6 +91,7 @@ def test_who_is_marked_waits_with_lane_and_due_time(
     assert found.deciding is not None
     assert found.deciding.name == "plan"
     assert "upsert" in text(found, "plan")
+    assert found.answer == "Waits in the outbox to be sent. A push would begin with 1 call."
     assert OutboxRow.objects.count() == 1
 
 
@@ -104,6 +105,15 @@ def test_who_was_never_marked_is_said_to_be(connect: Connect, sign_up: SignUp) -
     assert found.deciding is not None
     assert found.deciding.name == "marked"
     assert "Press Sync now" in found.answer
+
+
+def test_a_change_that_no_signal_told_of_is_said_to_be(connect: Connect, sign_up: SignUp) -> None:
+    connection = connect("kit")["kit"]
+    user = sign_up("ada", plan="gold")
+    send(connection)
+    Preference._default_manager.update(plan="silver")
+
+    assert "changed past Django's signals" in trace(f"user:{user.pk}", connection).answer
 
 
 def nobody(user: Any, connection: Any) -> None:
