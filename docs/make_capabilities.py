@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from mktg_integration.providers.base import Capability, Verb
+from mktg_integration.providers.base import Capability, Provider, Verb
 from mktg_integration.providers.registry import BUILT_IN, get_provider
 
 PAGE = Path(__file__).with_name("capabilities.md")
@@ -28,6 +28,8 @@ def page() -> str:
     rows += [[f"`{verb}`", *(_mark(capabilities.get(verb)) for capabilities in told.values())] for verb in Verb]
     rows.append(["people in one call", *(f"{provider.people_per_call:,}" for provider in providers)])
     rows.append(["lists contacts", *("yes" if provider.introduces else "no" for provider in providers)])
+    one_by_one = [type(provider).look_up is not Provider.look_up for provider in providers]
+    rows.append(["reads one contact", *("yes" if reads else "no" for reads in one_by_one)])
     table = "\n".join(f"| {' | '.join(row)} |" for row in rows)
     notes = "\n".join(_notes(label, capabilities.values()) for label, capabilities in told.items())
     return f"{INTRODUCTION}\n{table}\n{notes}\n"

@@ -189,6 +189,17 @@ class ProviderContract:
         given = self.rate_limited.headers.get("Retry-After")
         assert error.retry_after == (float(given) if given is not None else None)
 
+    def test_trying_the_credentials_out_makes_nobody_and_finds_wrong_ones(self) -> None:
+        with self.service() as (stand_in, _):
+            try:
+                assert self.provider.verify(self.client, self.parsed)
+            except UnsupportedError:
+                return
+            assert list(stand_in.addresses()) == []
+        with wired(always(self.unauthorized)), pytest.raises(ServiceError) as raised:
+            self.provider.verify(self.client, self.parsed)
+        assert raised.value.action is Action.RECONNECT
+
     def test_an_outage_is_tried_again(self) -> None:
         assert self.failed(Canned(503, body="down")).action is Action.RETRY
 

@@ -88,6 +88,19 @@ class KeepsItsKeyInSight(ConvertLoopProvider):
         return f"<{dict(_Honest.credentials)}>"
 
 
+class TriesOutOnSomebody(ConvertLoopProvider):
+    def verify(self, client: ConvertLoopClient, options: Any) -> str:
+        client.identify({"email": "probe@example.com"})
+        return "taken"
+
+
+class TakesAnyKey(ConvertLoopProvider):
+    def verify(self, client: ConvertLoopClient, options: Any) -> str:
+        with suppress(ServiceError):
+            super().verify(client, options)
+        return "taken"
+
+
 Test = Callable[[ProviderContract], Any]
 C = ProviderContract
 
@@ -111,6 +124,8 @@ CASES: Mapping[str, tuple[type[ConvertLoopProvider], Test]] = {
         C.test_an_answer_that_is_lost_leaves_it_open_whether_the_work_was_done,
     ),
     "outage": (TakesEveryAnswerForSuccess, C.test_an_outage_is_tried_again),
+    "trying out": (TriesOutOnSomebody, C.test_trying_the_credentials_out_makes_nobody_and_finds_wrong_ones),
+    "trying out wrong ones": (TakesAnyKey, C.test_trying_the_credentials_out_makes_nobody_and_finds_wrong_ones),
     "reprs": (KeepsItsKeyInSight, C.test_no_repr_tells_a_secret),
 }
 
