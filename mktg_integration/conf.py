@@ -78,7 +78,7 @@ DEFAULTS: dict[str, Any] = {
     "TOPICS": {},
     # How long a preference link in a mail works.
     "PREFERENCE_LINK_DAYS": 365.0,
-    # Of the DRF API: {"AUTHENTICATION_CLASSES": [dotted paths], "THROTTLE_RATES": {scope: rate}}; else the site's own.
+    # Of the DRF API: {"AUTHENTICATION_CLASSES": [paths], "THROTTLE_RATES": {scope: rate}, …}; else the site's own.
     "API": {},
 }
 
@@ -87,6 +87,18 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "UNSUBSCRIBE_SCOPE": ("everywhere", "connection"),
     "ON_USER_DELETE": ("unsubscribe", "forget", "keep"),
 }
+
+API_RATES: dict[str, str | None] = {
+    "mktg-read": "600/min",
+    "mktg-write": "120/min",
+    # What calls a service while the caller waits.
+    "mktg-call": "20/min",
+    "mktg-status": "120/min",
+    # People about themselves: signed in, and by a preference link.
+    "mktg-person": "60/min",
+    "mktg-link": "30/min",
+}
+"""By scope; ``API["THROTTLE_RATES"]`` replaces them."""
 
 SHARES = frozenset({"MASS_SHARE", "PULL_RESERVE", "PULL_RESERVE_WHILE_DUE"})
 """Settings from 0 to 1."""

@@ -11,23 +11,13 @@ from rest_framework.settings import api_settings
 from rest_framework.throttling import ScopedRateThrottle
 
 from mktg_integration.api.problems import handle
-from mktg_integration.conf import NAME, settings
+from mktg_integration.conf import API_RATES, NAME, settings
 from mktg_integration.permissions import may
 
 Needs = Mapping[str, str | Sequence[str]]
 """``{action: permission or permissions}``; no permissions: any active staff."""
 
 STAFF: Final[tuple[str, ...]] = ()
-
-RATES: Final[dict[str, str | None]] = {
-    "mktg-read": "600/min",
-    "mktg-write": "120/min",
-    # What calls a service while the caller waits.
-    "mktg-call": "20/min",
-    "mktg-person": "60/min",
-    "mktg-link": "30/min",
-    "mktg-status": "120/min",
-}
 
 
 class MayDo(BasePermission):
@@ -71,7 +61,7 @@ class ScopedThrottle(ScopedRateThrottle):
 
     def get_rate(self) -> str | None:
         scope = str(self.scope)
-        for rates in (settings.API.get("THROTTLE_RATES", {}), api_settings.DEFAULT_THROTTLE_RATES, RATES):
+        for rates in (settings.API.get("THROTTLE_RATES", {}), api_settings.DEFAULT_THROTTLE_RATES, API_RATES):
             if scope in rates:
                 return cast("str | None", rates[scope])
         return None

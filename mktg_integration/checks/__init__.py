@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from django.core.checks import register
 
+from mktg_integration.checks.api import check_api
 from mktg_integration.checks.background import check_background
 from mktg_integration.checks.connections import check_connections
 from mktg_integration.checks.database import check_database
@@ -16,5 +17,5 @@ from mktg_integration.checks.site import check_site
 
 TAG = "mktg_integration"
 
-for check in (check_site, check_keys, check_connections, check_background, check_database, check_oauth):
+for check in (check_site, check_keys, check_connections, check_background, check_database, check_oauth, check_api):
     register(check, TAG)
