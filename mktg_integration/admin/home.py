@@ -40,8 +40,14 @@ class Card:
     act_url: str
     test_url: str
     connect: Link | None = None
+    """How its account is connected again."""
     acts: tuple[Act, ...] = ()
     links: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def urges(self) -> bool:
+        """Whether connecting it again is what is to be done."""
+        return self.health.state in (HealthState.RECONNECT, HealthState.OFF)
 
 
 def home(request: HttpRequest) -> dict[str, Any]:
@@ -106,14 +112,16 @@ def page(request: HttpRequest, name: str, *args: Any) -> str:
 def _links(request: HttpRequest) -> Iterator[Link]:
     places = [
         ("run", gettext("Runs")),
+        ("run_reconciles", gettext("Compare and confirm")),
         ("deadrow", gettext("Rejected rows")),
         ("outboxrow", gettext("Outbox")),
         ("contact", gettext("Contacts")),
         ("dailyfigures", gettext("Figures")),
         ("auditentry", gettext("Audit")),
     ]
-    for model, label in places:
-        url = page(request, f"{model}_changelist")
+    for name, label in places:
+        model, _, own_page = name.partition("_")
+        url = page(request, name if own_page else f"{model}_changelist")
         if url and may(request.user, f"{APP}.view_{model}"):
             yield Link(url, label)
 

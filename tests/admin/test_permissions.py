@@ -199,7 +199,7 @@ def test_deleting_what_a_service_told_takes_the_permission_to_delete(full: Conne
 
 
 def test_every_action_is_in_the_table_here() -> None:
-    found = {}
+    found: dict[str | None, set[Any]] = {}
     for model in OURS:
         names = {getattr(action, "__name__", action) for action in admin.site._registry[model].actions or ()}
         found |= {model._meta.model_name: names} if names else {}
