@@ -1,9 +1,9 @@
 """Pages of the admin with 1,000,000 contacts beside 10,000: statements and milliseconds of each.
 
-python -m benchmarks.admin_pages [--people 1000000] [--repeats 5]
+python -m benchmarks.admin_pages [--people 1000000] [--repeats 10]
 
-Each page is opened once unmeasured and then ``--repeats`` times; told are its statements, the median time of the whole
-page as the server needs it, and the longest statement. Every table that grows with people is as full as the contacts':
+Each page is opened once unmeasured and then ``--repeats`` times; told are its statements, and of the fastest time the
+milliseconds of the whole page as the server needs them, of all statements, and of the longest one. Every table that grows with people is as full as the contacts':
 taggings, members of a form and of a sequence, purchases, what was last sent, leads, opt-outs; everybody waits in the
 outbox, one in ten was rejected. Bound (DESIGN, section 4, and the admin): no statement reads a whole table, so a page
 takes as many statements as with 10,000 and about the same time. The database is that of ``DATABASE_URL``.
@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import logging
-import statistics
 import time
 from typing import Any, NamedTuple
 
@@ -35,21 +34,26 @@ LIST = "/admin/mktg_integration/contact/"
 class Measured(NamedTuple):
     statements: int
     milliseconds: float
+    database: float
     longest: float
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--people", type=int, default=1_000_000)
-    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--repeats", type=int, default=10)
     given = parser.parse_args()
     logging.disable(logging.WARNING)
     found = {people: measure_all(people, given.repeats) for people in (BASELINE, given.people)}
-    print(f"{connection.vendor}: statements, median ms of {given.repeats}, ms of the longest statement")
-    print(f"{'':40} {BASELINE:>24,} {given.people:>24,}")
+    print(
+        f"{connection.vendor}: statements; ms of the page, of its statements, of the longest; fastest of {given.repeats}"
+    )
+    print(f"{'':40} {BASELINE:>31,} {given.people:>31,}")
     for page in found[given.people]:
         columns = [found[people][page] for people in found]
-        told = "".join(f" {one.statements:6} {one.milliseconds:9.1f} {one.longest:7.1f}" for one in columns)
+        told = "".join(
+            f" {one.statements:4} {one.milliseconds:9.1f} {one.database:8.1f} {one.longest:7.1f}" for one in columns
+        )
         print(f"{page:40}{told}")
 
 
@@ -63,6 +67,10 @@ def measure_all(people: int, repeats: int) -> dict[str, Measured]:
         OutboxRow.objects.all().delete()
         fill(connections["small"], connections["large"], people)
         queue(connections["large"], people)
+        if connection.vendor == "postgresql":
+            # As autovacuum does it after a while, and so that it does not do it meanwhile.
+            with connection.cursor() as cursor:
+                cursor.execute("VACUUM ANALYZE")
         print(f"{people:,} people in {time.perf_counter() - start:.0f} s", flush=True)
         return {name: measure(client, url, repeats) for name, url in pages(connections["large"]).items()}
 
@@ -91,9 +99,7 @@ def pages(large: Connection) -> dict[str, str]:
 
 def measure(client: Client, url: str, repeats: int) -> Measured:
     """Open the page and take the times of its statements."""
-    times: list[float] = []
-    longest: list[float] = []
-    statements = 0
+    found: list[Measured] = []
 
     def note(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
         start = time.perf_counter()
@@ -107,11 +113,10 @@ def measure(client: Client, url: str, repeats: int) -> Measured:
         start = time.perf_counter()
         with connection.execute_wrapper(note):
             answer = client.get(url)
-        times.append(1000 * (time.perf_counter() - start))
+        milliseconds = 1000 * (time.perf_counter() - start)
         assert answer.status_code == 200, (url, answer.status_code)
-        statements = len(taken)
-        longest.append(max(taken))
-    return Measured(statements, statistics.median(times[1:]), statistics.median(longest[1:]))
+        found.append(Measured(len(taken), milliseconds, sum(taken), max(taken)))
+    return min(found[1:], key=lambda one: one.milliseconds)
 
 
 if __name__ == "__main__":
