@@ -139,7 +139,7 @@ class CodeFilter(admin.SimpleListFilter):
 
 @admin.register(DeadRow)
 class DeadRowAdmin(IndexedAdmin):
-    order = ("connection", "state", "code", "key")
+    order = ("connection_id", "state", "code", "key")
     lookups = frozenset({CONNECTION, STATE, CODE})
     list_display = ["subject", "connection", "kind", "state", "code", "reason", "died_at"]
     list_filter = ["connection", StateFilter, CodeFilter]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 from django.contrib import admin, messages
@@ -14,16 +15,22 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
 from mktg_integration.admin.base import NOTHING, ReadOnlyAdmin, pretty
+from mktg_integration.admin.indexed import CONNECTION, IndexedAdmin
 from mktg_integration.exceptions import DecryptionError
 from mktg_integration.inbound.replay import replay
+from mktg_integration.insight.masking import DOTS
 from mktg_integration.models import InboxRow, WebhookSubscription
 
 
 @admin.register(InboxRow)
-class InboxRowAdmin(ReadOnlyAdmin):
+class InboxRowAdmin(IndexedAdmin):
+    """What was not understood comes first, then what is to be applied, the newest of each before the others."""
+
+    order = ("-state", "-received_at")
+    lookups = frozenset({CONNECTION, "state__exact"})
+    search_fields = ()
     list_display = ["received_at", "connection", "kind", "event", "state", "attempts", "detail"]
-    list_filter = ["state", "kind", "connection"]
-    list_select_related = ["connection"]
+    list_filter = ["state", "connection"]
     fields = [
         ("connection", "kind"),
         ("event", "parameter"),
@@ -34,11 +41,19 @@ class InboxRowAdmin(ReadOnlyAdmin):
     ]
     readonly_fields = ["told"]
     secret_fields = ("body",)
-    ordering = ["-received_at"]
     actions = ["apply_again"]
+
+    def index_order(self, request: HttpRequest) -> Sequence[str]:
+        return ("-connection_id", "-state", "-due_at") if request.GET.get(CONNECTION) else self.order
+
+    def mask(self, row: Any) -> None:
+        """A body is all about people: who may not see them is not shown it at all."""
+        row.body_is_hidden = True
 
     @admin.display(description=_("as received"))
     def told(self, row: InboxRow) -> SafeString | str:
+        if getattr(row, "body_is_hidden", False):
+            return DOTS
         try:
             raw = str(row.body.get("raw", ""))
         except DecryptionError as error:
@@ -47,9 +62,9 @@ class InboxRowAdmin(ReadOnlyAdmin):
             return pretty(json.loads(raw))
         except (ValueError, RecursionError):
             text = raw.encode("utf-8", "replace").decode()[:10_000]
-            return format_html('<pre style="margin:0;white-space:pre-wrap">{}</pre>', text) if text else NOTHING
+            return format_html('<pre class="mktg-json">{}</pre>', text) if text else NOTHING
 
-    @admin.action(description=_("Apply again"), permissions=["push"])
+    @admin.action(description=_("Apply again"), permissions=["sync"])
     def apply_again(self, request: HttpRequest, queryset: models.QuerySet[InboxRow]) -> None:
         count = replay(queryset, applied=True)
         text = ngettext("%d delivery is being applied.", "%d deliveries are being applied.", count) % count

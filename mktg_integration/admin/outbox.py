@@ -34,7 +34,7 @@ class LaneFilter(admin.SimpleListFilter):
 
 @admin.register(OutboxRow)
 class OutboxRowAdmin(IndexedAdmin):
-    order = ("connection", "lane", "due_at", "key")
+    order = ("connection_id", "lane", "due_at", "key")
     lookups = frozenset({CONNECTION, "lane__exact"})
     list_display = ["subject", "connection", "kind", "lane", "due_at", "attempts", "in_flight"]
     list_filter = ["connection", LaneFilter]

@@ -17,7 +17,7 @@ from mktg_integration.models import Purchase as MirroredPurchase
 from mktg_integration.providers.base import Call, Event, Intent, Person, Verdict, VerdictKind
 from mktg_integration.providers.occurrences import Occurrence, Progress, Purchase, SequenceEntry, TagChange
 from mktg_integration.push import claims, record
-from mktg_integration.push.deliver import Delivered, Delivery, Rejection
+from mktg_integration.push.deliver import Delivered, Delivery, Failure, Rejection
 from mktg_integration.push.people import Batch
 
 IN_DOUBT = Verdict(
@@ -147,6 +147,8 @@ def _make_again(connection: Connection, delivery: Delivery, people: Mapping[str,
     out.kept |= made.kept
     # The occurrence itself comes later: a service may know a new contact only after a while.
     out.failed |= set(people) - made.kept
+    later = Failure(reason="the contact was gone and is made again; this comes after it")
+    out.failures.update({**dict.fromkeys(people, later), **made.failures})
 
 
 def _bury(out: Delivered, subject: str, verdict: Verdict) -> None:
