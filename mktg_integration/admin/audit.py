@@ -41,6 +41,12 @@ class RecentFilter(admin.SimpleListFilter):
         return recent.filter(**{self.column: self.value()})
 
 
+class TimeFilter(admin.DateFieldListFilter):
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.title = _("time")
+
+
 class ActionFilter(RecentFilter):
     title = _("action")
     parameter_name = "action"
@@ -51,7 +57,7 @@ class ActionFilter(RecentFilter):
 
 
 class ViaFilter(RecentFilter):
-    title = _("by way of")
+    title = _("way")
     parameter_name = "via"
     column = "via"
 
@@ -80,7 +86,7 @@ class AuditEntryAdmin(ByAddress, ReadOnlyAdmin):
     list_display = ["at", "act", "actor", "via", "connection_name", "subject", "in_short"]
     list_display_links = ["at"]
     actions = [export_csv]
-    list_filter = [("at", admin.DateFieldListFilter), ActionFilter, ViaFilter, ConnectionFilter]
+    list_filter = [("at", TimeFilter), ActionFilter, ViaFilter, ConnectionFilter]
     list_select_related = ["actor"]
     search_fields = ["subject"]
     search_help_text = _("Search for one person, as in user:1.")
