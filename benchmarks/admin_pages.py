@@ -3,7 +3,8 @@
 python -m benchmarks.admin_pages [--people 1000000] [--repeats 10]
 
 Each page is opened once unmeasured and then ``--repeats`` times; told are its statements, and of the fastest time the
-milliseconds of the whole page as the server needs them, of all statements, and of the longest one. Every table that grows with people is as full as the contacts':
+milliseconds of the whole page as the server needs them, of all statements, and of the longest one. Every table that
+grows with people is as full as the contacts':
 taggings, members of a form and of a sequence, purchases, what was last sent, leads, opt-outs; everybody waits in the
 outbox, one in ten was rejected. Bound (DESIGN, section 4, and the admin): no statement reads a whole table, so a page
 takes as many statements as with 10,000 and about the same time. The database is that of ``DATABASE_URL``.
@@ -46,7 +47,9 @@ def main() -> None:
     logging.disable(logging.WARNING)
     found = {people: measure_all(people, given.repeats) for people in (BASELINE, given.people)}
     print(
-        f"{connection.vendor}: statements; ms of the page, of its statements, of the longest; fastest of {given.repeats}"
+        told="".join(
+            f" {one.statements:4} {one.milliseconds:9.1f} {one.database:8.1f} {one.longest:7.1f}" for one in columns
+        )
     )
     print(f"{'':40} {BASELINE:>31,} {given.people:>31,}")
     for page in found[given.people]:

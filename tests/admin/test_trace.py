@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from mktg_integration import shortcuts
 from mktg_integration.insight.comparing import Compared, Standing
+from mktg_integration.insight.rows import rows_of
 from mktg_integration.insight.trace import Outcome, Trace, trace, wanted_beside_known
 from mktg_integration.models import (
     Connection,
@@ -265,6 +266,20 @@ def test_a_lead_that_became_a_user_leads_there(connect: Connect, sign_up: SignUp
     lead = Lead.objects.create(email="ada@example.com", email_key="ada@example.com", user=user)
 
     assert f"now user:{user.pk}" in trace(f"lead:{lead.pk}", connection).answer
+
+
+def test_what_waits_is_found_by_the_beginning_of_its_key(connect: Connect, sign_up: SignUp) -> None:
+    connection = connect("conversion")["conversion"]
+    users = [sign_up(f"person{number}") for number in range(12)]
+    first = users[0]
+    alike = next((user for user in users[1:] if str(user.pk).startswith(str(first.pk))), users[-1])
+    for user in (first, first, alike):
+        shortcuts.track(user, "Bought")
+
+    rows = rows_of(OutboxRow, connection, f"user:{first.pk}")
+
+    assert sorted(row.kind for row in rows) == ["event", "event", "profile"]
+    assert {row.subject for row in rows} == {f"user:{first.pk}"}
 
 
 def test_looking_hands_no_contact_over(connect: Connect, sign_up: SignUp) -> None:
