@@ -79,6 +79,7 @@ def confirm_reconcile(actor: Actor, preview: Run, limit: int | None = None) -> R
     """
     if limit is not None and limit < 1:
         raise ValueError("a canary has at least one person")
+    preview.refresh_from_db()
     if preview.kind != RunKind.RECONCILE or not preview.is_preview or preview.status != RunStatus.DONE:
         raise NotNowError(_("Run %(run)s is no preview that has come to its end.") % {"run": preview.pk})
     if preview.counts.get("closed"):
@@ -96,6 +97,7 @@ def confirm_reconcile(actor: Actor, preview: Run, limit: int | None = None) -> R
 
 def discard_reconcile(actor: Actor, preview: Run) -> Run:
     """Let a preview be; nothing of it can be confirmed any more. Raises ``NotNowError`` where it is closed already."""
+    preview.refresh_from_db()
     if not preview.is_preview or preview.status in OPEN or preview.counts.get("closed"):
         raise NotNowError(_("There is nothing to discard."))
     _close(preview, "discarded")
