@@ -46,11 +46,7 @@ def main() -> None:
     given = parser.parse_args()
     logging.disable(logging.WARNING)
     found = {people: measure_all(people, given.repeats) for people in (BASELINE, given.people)}
-    print(
-        told="".join(
-            f" {one.statements:4} {one.milliseconds:9.1f} {one.database:8.1f} {one.longest:7.1f}" for one in columns
-        )
-    )
+    print(f"{connection.vendor}: statements; ms of the page, of all statements, of the longest")
     print(f"{'':40} {BASELINE:>31,} {given.people:>31,}")
     for page in found[given.people]:
         columns = [found[people][page] for people in found]
