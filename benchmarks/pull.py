@@ -1,26 +1,39 @@
 """A Kit account read into the mirror over HTTP, beside what it is bound by: rows a second, memory, statements a page.
 
-python -m benchmarks.pull [--contacts 100000] [--memory]
+python -m benchmarks.pull [--contacts 100000] [--many 1000000] [--part load …] [--database URL …] [--dlt PYTHON]
 
-The sandbox runs in a process of its own. "bare skip" fetches and parses the same pages and compares digests, nothing
-else; "update_or_create" writes a sample of the same contacts row by row into the same database. ``--memory`` tells the
-growth of peak memory from a tenth of the contacts to all of them.
+Parts, all of them by default, for each database (default: that of ``DATABASE_URL``; ``sqlite`` for a file of its own):
+
+load    a first pull of contacts with their tags, again unchanged, again after 1 % changed. "bare skip" fetches and
+        parses the same pages and compares digests, nothing else; "update_or_create" writes a sample of the same
+        contacts row by row into the same database; "HTTP alone" fetches and parses, and writes nothing. With ``--dlt``
+        (a Python that has ``dlt[postgres]``) dlt merges the same contacts into the same PostgreSQL.
+slow    wall time against a service that answers late, beside the sum of what the service took for each page.
+memory  growth of peak memory from a tenth of ``--many`` contacts to all of them.
+
+The sandbox runs in a process of its own; what it takes for a page is in all figures.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import multiprocessing
+import os
 import resource
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from multiprocessing.connection import Connection as Pipe
+from pathlib import Path
 from typing import Any
 
-from benchmarks.site import Sandbox, connected, counting_statements, database
+from benchmarks.site import Sandbox, connected, counting_statements, database, database_url
+from mktg_integration.http import Unlimited
 from mktg_integration.mirror import news
-from mktg_integration.models import Connection, Contact, Tagging
+from mktg_integration.models import Connection, Contact, RateSlot, Tagging
 from mktg_integration.providers.kit.client import KitClient
 from mktg_integration.providers.kit.pull import read
 from mktg_integration.pull.engine import PullReport, pull
@@ -68,12 +81,28 @@ def serve(pipe: Pipe, contacts: int) -> None:
         given = sandbox.dump()
         given["kit"]["settings"]["rate_limit"] = None  # the rate is measured by benchmarks.rate
         pipe.send(sandbox.kit_url)
-        changed = 0
-        while changed is not None:
-            given["kit"].update(world(contacts, changed=changed))
+
+        def change(count: int) -> None:
+            given["kit"].update(world(contacts, changed=count))
             sandbox.load(given)
-            pipe.send("loaded")
-            changed = pipe.recv()
+
+        def be_late(seconds: float) -> None:
+            sandbox.faults.add(service="kit", effect="slow", seconds=seconds)
+            sandbox.log.clear()
+
+        def seconds_of_pages(_: float) -> float:
+            return sum(entry.seconds for entry in sandbox.log.entries("kit"))
+
+        acts: dict[str, Callable[[Any], Any]] = {
+            "change": change,
+            "be_late": be_late,
+            "seconds_of_pages": seconds_of_pages,
+        }
+        change(0)
+        pipe.send("loaded")
+        while True:
+            act, value = pipe.recv()
+            pipe.send(acts[act](value))
 
 
 class Service:
@@ -83,8 +112,20 @@ class Service:
         pipe.recv()
 
     def change(self, count: int) -> None:
-        self._pipe.send(count)
-        self._pipe.recv()
+        """So many contacts have another name."""
+        self._ask("change", count)
+
+    def be_late(self, seconds: float) -> None:
+        """Every answer from now on takes so much longer."""
+        self._ask("be_late", seconds)
+
+    def seconds_of_pages(self) -> float:
+        """From each request's arrival to its answer, all of them together."""
+        return float(self._ask("seconds_of_pages", 0))
+
+    def _ask(self, act: str, value: float) -> Any:
+        self._pipe.send((act, value))
+        return self._pipe.recv()
 
 
 @contextmanager
@@ -155,7 +196,8 @@ def row_by_row(connection: Connection, client: KitClient) -> float:
 
 
 def one_pull(connection: Connection, *resources: str) -> tuple[float, PullReport, float]:
-    """Seconds, the report, and the statements of a page."""
+    """Seconds, the report, and the statements of a page. The rate is measured by ``benchmarks.rate``: here it is free."""
+    RateSlot.objects.all().delete()
     with counting_statements() as statements:
         seconds, report = timed(lambda: pull(connection.pk, resources=resources, full=True, patient=True))
     assert report.status == "done", report
@@ -180,32 +222,60 @@ def peak() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
-def compare(contacts: int) -> None:
+def compare(contacts: int, dlt: str) -> None:
     with service(contacts) as at, database() as vendor, connected(declared(at.url), LIST_LAG_SECONDS=0.0) as known:
         connection = known["kit"]
-        client = KitClient(access_token=credentials.KIT_ACCESS_TOKEN, base_url=at.url)
+        client = KitClient(access_token=credentials.KIT_ACCESS_TOKEN, base_url=at.url, limiter=Unlimited())
         print(f"{vendor}, {contacts} contacts")
-        seconds, report, statements = one_pull(connection, "tags", "contacts", "taggings")
-        say("first pull, contacts and taggings", rows_of(report), seconds, f"{statements:.1f} statements a page")
+        first, report = pulled("first pull, contacts", connection, "contacts")
         assert Contact.objects.count() == contacts
+        _, report = pulled("first pull, tags and taggings", connection, "tags", "taggings")
         assert Tagging.objects.count() == report.streams["taggings"]["added"]
-        seconds, report, statements = one_pull(connection, "tags", "contacts", "taggings")
+        print(f"{'':44} peak of {peak():.0f} MB")
+        _, report = pulled("all again, unchanged", connection, "tags", "contacts", "taggings")
         assert not any(counts["changed"] for counts in report.streams.values())
-        say("again, unchanged", rows_of(report), seconds, f"{statements:.1f} statements a page")
-        seconds, report, statements = one_pull(connection, "contacts")
+        unchanged, _ = pulled("contacts again, unchanged", connection, "contacts")
         bare, rows = timed(lambda: bare_skip(connection, client))
-        say("contacts alone, unchanged", rows_of(report), seconds, f"{statements:.1f} statements a page")
-        say("bare skip of the same pages", rows, bare, f"the pull is {bare / seconds:.2f} times as fast")
+        say("bare skip of the same pages", rows, bare, f"the pull is {bare / unchanged:.2f} times as fast")
+        alone, rows = timed(lambda: sum(len(records) for records in contact_pages(client)))
+        say("HTTP alone", rows, alone)
         at.change(contacts // 100)
-        seconds, report, statements = one_pull(connection, "contacts")
-        changed = report.streams["contacts"]["changed"]
-        say(f"after {changed} contacts changed", rows_of(report), seconds, f"{statements:.1f} statements a page")
+        _, report = pulled("contacts after 1 % changed", connection, "contacts")
+        assert report.streams["contacts"]["changed"] == contacts // 100
         singly = row_by_row(connection, client)
-        Contact.objects.all().delete()
-        seconds, report, statements = one_pull(connection, "contacts")
-        say("contacts alone, first pull", rows_of(report), seconds, f"{statements:.1f} statements a page")
+        ratio = contacts / first / singly
         print(f"{'update_or_create, row by row (1000 of them)':44} {singly:32.0f} rows/s  ", end="")
-        print(f"the pull is {rows_of(report) / seconds / singly:.1f} times as fast")
+        print(f"the first pull is {ratio:.1f} times as fast")
+        if dlt and vendor == "postgresql":
+            merged = merged_by_dlt(dlt, at.url)
+            for name, took in merged.items():
+                say(f"dlt's merge, {name}", int(took["rows"]), took["seconds"])
+            ratio = merged["first"]["seconds"] / first
+            print(f"{'':44} the first pull of contacts is {ratio:.2f} times as fast as dlt's first load")
+
+
+def pulled(what: str, connection: Connection, *resources: str) -> tuple[float, PullReport]:
+    """Measured and told; its seconds and report."""
+    seconds, report, statements = one_pull(connection, *resources)
+    say(what, rows_of(report), seconds, f"{statements:.1f} statements a page")
+    return seconds, report
+
+
+def merged_by_dlt(python: str, url: str) -> dict[str, dict[str, float]]:
+    script = Path(__file__).with_name("dlt_merge.py")
+    command = [python, str(script), url, credentials.KIT_ACCESS_TOKEN, database_url()]
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+    told: dict[str, dict[str, float]] = json.loads(done.stdout.splitlines()[-1])
+    return told
+
+
+def slow(contacts: int, seconds: float) -> None:
+    """Bound: 1.1 of the summed page latencies."""
+    with service(contacts) as at, database() as vendor, connected(declared(at.url), LIST_LAG_SECONDS=0.0) as known:
+        at.be_late(seconds)
+        took, report, _ = one_pull(known["kit"], "contacts")
+        pages = at.seconds_of_pages()
+        say(f"{vendor}, each page {seconds:g} s late", rows_of(report), took, f"{took / pages:.3f} of {pages:.2f} s")
 
 
 def measure_peak(contacts: int, url: str, pipe: Pipe) -> None:
@@ -230,12 +300,38 @@ def memory(contacts: int) -> None:
     print(f"growth: {peaks[1] - peaks[0]:.1f} MB")
 
 
+PARTS = ("load", "slow", "memory")
+
+
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--contacts", type=int, default=100_000)
-    parser.add_argument("--memory", action="store_true")
+    parser.add_argument("--many", type=int, default=1_000_000, help="contacts of the part memory")
+    parser.add_argument("--late", type=float, default=0.5, help="seconds a page, of the part slow")
+    parser.add_argument("--part", choices=PARTS, action="append", help="may be given several times")
+    parser.add_argument("--database", action="append", default=[], help="may be given several times")
+    parser.add_argument("--dlt", default="", help="a Python that has dlt[postgres]")
     given = parser.parse_args()
-    (memory if given.memory else compare)(given.contacts)
+    if given.database:
+        each_database(given.database)
+        return
+    parts = given.part or PARTS
+    if "load" in parts:
+        compare(given.contacts, given.dlt)
+    if "slow" in parts:
+        slow(min(given.contacts, 20_000), given.late)
+    if "memory" in parts:
+        memory(given.many)
+
+
+def each_database(urls: list[str]) -> None:
+    """The same command for each, in a process of its own: settings are read once."""
+    others = iter(sys.argv[1:])
+    rest = [one for one in others if not (one == "--database" and next(others))]
+    for url in urls:
+        environment = {name: value for name, value in os.environ.items() if name != "DATABASE_URL"}
+        given = {} if url == "sqlite" else {"DATABASE_URL": url}
+        subprocess.run([sys.executable, "-m", "benchmarks.pull", *rest], check=True, env=environment | given)
 
 
 if __name__ == "__main__":

@@ -73,14 +73,14 @@ def make_users(count: int, *, fields: bool = False, groups: tuple[str, ...] = ()
 @contextmanager
 def site_of(keys: dict[str, Any]) -> Iterator[Site]:
     """The site whose processes share this one's database; ``keys`` are those of ``MKTG_INTEGRATION``."""
-    site = Site(_database_url(), keys)
+    site = Site(database_url(), keys)
     try:
         yield site
     finally:
         site.close()
 
 
-def _database_url() -> str:
+def database_url() -> str:
     """The address of the database in use, for other processes."""
     name = connection.settings_dict["NAME"]
     if connection.vendor == "sqlite":
@@ -101,4 +101,4 @@ def counting_statements() -> Iterator[Counter[str]]:
         yield counted
 
 
-__all__ = ["Sandbox", "connected", "counting_statements", "database", "make_users", "site_of"]
+__all__ = ["Sandbox", "connected", "counting_statements", "database", "database_url", "make_users", "site_of"]
