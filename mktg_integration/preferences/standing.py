@@ -65,6 +65,11 @@ class Standing:
     topics: tuple[Topic, ...] = ()
     hints: tuple[ServiceHint, ...] = ()
 
+    @property
+    def waits(self) -> bool:
+        """Whether a service mails the person only after something that the site cannot do."""
+        return self.subscribed and any(one.hint is not Hint.PENDING for one in self.hints)
+
 
 def standing(person: Model) -> Standing:
     """How a user or a lead stands. A bounded number of statements for each connection."""

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from rest_framework.request import Request
 from rest_framework.throttling import SimpleRateThrottle
 
 from mktg_integration import preference_links
-from mktg_integration.conf import settings
+from mktg_integration.conf import API_RATES, settings
 
 SCOPE: Final = "mktg-link"
-RATE: Final = "30/min"
 
 
 class LinkThrottle(SimpleRateThrottle):
@@ -22,8 +21,7 @@ class LinkThrottle(SimpleRateThrottle):
     scope = SCOPE
 
     def get_rate(self) -> str | None:
-        rate: str | None = settings.API.get("THROTTLE_RATES", {}).get(SCOPE, RATE)
-        return rate
+        return cast("str | None", settings.API.get("THROTTLE_RATES", {}).get(SCOPE, API_RATES[SCOPE]))
 
     def get_cache_key(self, request: Request, view: Any) -> str | None:
         token = str(view.kwargs["token"])

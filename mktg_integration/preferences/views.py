@@ -144,5 +144,5 @@ def _said(before: Standing, after: Standing) -> str:
     if before.subscribed and not after.subscribed:
         return _("Saved. You are unsubscribed and will get no more of these mails.")
     if after.subscribed and not before.subscribed:
-        return _("Saved. You are subscribed.")
+        return _("Saved. One thing is left to do.") if after.waits else _("Saved. You are subscribed.")
     return _("Saved.")

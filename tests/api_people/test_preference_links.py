@@ -223,7 +223,10 @@ def test_a_service_that_cannot_reactivate_is_named(
     answer = save(browser, path_of(user), subscribed=True, was=False)
     send(connected)
 
-    assert "You unsubscribed at Kit" in answer.content.decode()
+    page = answer.content.decode()
+    assert "You unsubscribed at Kit" in page
+    assert "You have asked for our mails." in page
+    assert "You are subscribed." not in page
     assert person(mktg_sandbox, "kit", ADA)["state"] == "cancelled"
 
 
