@@ -97,7 +97,8 @@ def push_now(connection_ids: Collection[int]) -> None:
 
 
 def _again(actor: Actor, action: AuditAction, rows: QuerySet[DeadRow]) -> int:
-    taken = _in_batches(actor, action, rows, replaying.replay)
+    # Their connections are drained below, whether or not they wait.
+    taken = _in_batches(actor, action, rows, lambda page: replaying.replay(page, wakes=False))
     push_now({connection_id for connection_id, _ in taken})
     return len(taken)
 

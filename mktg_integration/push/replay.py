@@ -21,18 +21,19 @@ _TRIED = 1
 """A version that no row has: it counts as claimed before."""
 
 
-def replay(rows: QuerySet[DeadRow]) -> int:
+def replay(rows: QuerySet[DeadRow], *, wakes: bool = True) -> int:
     """Make these dead rows due again, as if just marked; the number of them.
 
     One transaction for each ``BATCH``. Where a person was marked anew meanwhile, that mark stays and the dead row goes.
     For rows that were held because too many would leave at once, this is the confirmation: it holds for an hour.
+    The drains are woken, unless not ``wakes``.
     """
     moved = 0
     # The payloads are passed on as they are stored: one that cannot be read must not hold up the others.
     rows = rows.defer("payload").annotate(token=Cast("payload", TextField()))
     while page := list(rows.order_by("pk")[:BATCH]):
         moved += _replay_page(page)
-    if moved:
+    if moved and wakes:
         wake.wake_on_commit()
     return moved
 

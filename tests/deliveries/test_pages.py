@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import timedelta
+from io import StringIO
 from typing import Any
 
 import pytest
 from django.contrib.admin.utils import quote
+from django.core.management import call_command
 from django.db import connection as database
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
@@ -26,6 +28,7 @@ from mktg_integration.models import (
     OutboxRow,
     Outcome,
 )
+from mktg_integration.operations import deliveries as operations
 
 LIST = reverse("admin:mktg_integration_deadrow_changelist")
 AddDead = Callable[..., DeadRow]
@@ -213,3 +216,26 @@ def test_the_address_needs_both_permissions(
 
 def test_a_link_shows_no_address(staff: Client, erasure: DeadRow) -> None:
     assert staff.get(address_url(erasure)).status_code == 405
+
+
+# The command
+
+
+def test_the_command_is_written_down_too(connection: Connection, add_dead: AddDead) -> None:
+    add_dead(connection, 1)
+    held = add_dead(connection, 2, DeadKind.HELD)
+    call_command("mktg_replay", "--json", stdout=StringIO())
+    assert list(DeadRow.objects.values_list("pk", flat=True)) == [held.pk]
+    call_command("mktg_replay", "--held", "--json", stdout=StringIO())
+    told = [(entry.action, entry.via, entry.actor) for entry in AuditEntry.objects.order_by("pk")]
+    assert told == [(AuditAction.REPLAYED, "command", None), (AuditAction.CONFIRMED, "command", None)]
+
+
+def test_at_most_so_many_are_taken_at_once(
+    staff: Client, connection: Connection, add_dead: AddDead, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(operations, "AT_ONCE", 2)
+    rows = [add_dead(connection, number) for number in range(3)]
+    page = staff.post(act_url("replay"), group_of(rows[0]), follow=True)
+    assert DeadRow.objects.count() == 1
+    assert "There are more of them: do it once more." in page.text

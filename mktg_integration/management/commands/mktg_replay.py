@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from django.core.management.base import CommandParser
-from django.db.models import Count
+from django.db.models import Count, QuerySet
 
+from mktg_integration.audit import Actor
 from mktg_integration.management.base import MktgCommand, table
 from mktg_integration.models import DeadKind, DeadRow
-from mktg_integration.push.replay import replay
+from mktg_integration.operations import deliveries
 
 
 class Command(MktgCommand):
@@ -40,7 +42,15 @@ class Command(MktgCommand):
         found = [{"connection": name, "code": why, "count": count} for name, why, count in counted]
         if found:
             self.say(table(entry.values() for entry in found))
-        replayed = 0 if dry_run else replay(rows)
+        replayed = 0 if dry_run else _all_of(deliveries.confirm if held else deliveries.replay, rows)
         total = sum(entry["count"] for entry in found)
         self.say(f"{total} would be replayed" if dry_run else f"{replayed} replayed")
         return {"found": found, "replayed": replayed}
+
+
+def _all_of(act: Callable[[Actor, QuerySet[DeadRow]], int], rows: QuerySet[DeadRow]) -> int:
+    """The number of rows, however many there are."""
+    moved = 0
+    while count := act(Actor(None, "command"), rows):
+        moved += count
+    return moved
