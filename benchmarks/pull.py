@@ -196,7 +196,7 @@ def row_by_row(connection: Connection, client: KitClient) -> float:
 
 
 def one_pull(connection: Connection, *resources: str) -> tuple[float, PullReport, float]:
-    """Seconds, the report, and the statements of a page. The rate is measured by ``benchmarks.rate``: here it is free."""
+    """Seconds, the report, and the statements of a page. The rate is for ``benchmarks.rate``: here it is free."""
     RateSlot.objects.all().delete()
     with counting_statements() as statements:
         seconds, report = timed(lambda: pull(connection.pk, resources=resources, full=True, patient=True))

@@ -71,7 +71,8 @@ def delete(broadcast: Broadcast) -> None:
     """Delete it at the service, unless it is being mailed already; the mirror marks it as gone."""
     opened = _open(broadcast.connection)
     opened.driver.delete_broadcast(broadcast.remote_id, opened.client)
-    Broadcast.objects.filter(pk=broadcast.pk).update(deleted_at=timezone.now())
+    # As of now, so that a list that lags behind does not bring it back.
+    Broadcast.objects.filter(pk=broadcast.pk).update(deleted_at=timezone.now(), seen_at=timezone.now())
 
 
 def _write(connection: Connection, remote_id: str, change: Callable[[BroadcastDraft], BroadcastDraft]) -> Broadcast:

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.contrib.auth import get_user_model
 from django.db import transaction
+from django.utils import timezone
 
-from mktg_integration import shortcuts
+from mktg_integration import broadcasts, shortcuts
 from mktg_integration.exceptions import UnsupportedError
-from mktg_integration.models import Connection, Contact, DeadRow, OutboxRow, Tag, Tagging
+from mktg_integration.http import Unlimited
+from mktg_integration.models import Broadcast, Connection, Contact, DeadRow, OutboxRow, Tag, Tagging
+from mktg_integration.providers.kit.client import KitClient
+from mktg_integration.providers.kit.provider import KitProvider
 from mktg_integration.sandbox.server import Sandbox
+from tests.providers.kit.serving import Serving
 from tests.pull.conftest import Fill, Pull, people, subscriber, tag, tagging
 from tests.push.conftest import person, send
 
@@ -93,6 +99,64 @@ def test_an_address_is_tagged_and_keeps_its_name_at_the_service(kit: Connection,
     rows = {row["id"]: row for row in mktg_sandbox.dump()["kit"]["subscribers"]}
     assert rows[2]["first_name"] == "Name2"
     assert there(mktg_sandbox, 2)["tags"] == ["Gold"]
+
+
+def test_a_broadcast_that_was_deleted_is_not_brought_back_by_a_list_that_lags(
+    kit: Connection, read: Pull, fill: Fill, marketing: Callable[..., None]
+) -> None:
+    fill(broadcasts=[{"id": 9, "subject": "Hello", "email_template_id": 2, "created_at": "2024-03-01T10:00:00Z"}])
+    read("broadcasts")
+    Broadcast.objects.update(seen_at=timezone.now() - timedelta(days=1))
+    broadcasts.delete(Broadcast.objects.get())
+
+    fill(broadcasts=[{"id": 9, "subject": "Hello", "email_template_id": 2, "created_at": "2024-03-01T10:00:00Z"}])
+    marketing(LIST_LAG_SECONDS=300.0)
+    read("broadcasts", full=True)
+
+    assert Broadcast.objects.get().deleted_at is not None
+
+
+@pytest.mark.parametrize(
+    ("draft", "named"),
+    [
+        ({"audience": broadcasts.Audience(tags=["VIP"])}, "audience: tags: 'VIP' is no id"),
+        ({"template": "Classic"}, "template: 'Classic' is no id"),
+    ],
+)
+def test_names_where_ids_are_wanted_are_named(kit: Connection, draft: dict[str, Any], named: str) -> None:
+    with pytest.raises(ValueError, match=named):
+        broadcasts.create_draft("kit", subject="Hello", **draft)
+
+
+def test_an_empty_audience_is_not_everybody(kit: Connection, mktg_sandbox: Sandbox) -> None:
+    with pytest.raises(ValueError, match="no tag and no segment"):
+        broadcasts.create_draft("kit", subject="Hello", audience=broadcasts.Audience(tags=[]))
+    assert mktg_sandbox.dump()["kit"]["broadcasts"] == []
+
+
+@pytest.mark.parametrize(
+    ("chosen_at_kit", "kept"),
+    [
+        ([{"all": [{"type": "all_subscribers"}]}], None),
+        ([], None),
+        ([{"all": [{"type": "tag", "ids": [1]}, {"type": "segment", "ids": [2]}]}], (["1"], ["2"])),
+        ([{"any": [{"type": "tag", "ids": [1]}], "none": [{"type": "tag", "ids": [2]}]}], UnsupportedError),
+        ([{"all": [{"type": "tag", "ids": [1]}]}, {"none": [{"type": "tag", "ids": [2]}]}], UnsupportedError),
+        ([{"all": [{"type": "form", "ids": [1]}]}], UnsupportedError),
+        ([{"none": [{"type": "all_subscribers"}]}], UnsupportedError),
+    ],
+)
+def test_a_change_keeps_the_audience_that_was_chosen_at_kit_or_is_refused(chosen_at_kit: Any, kept: Any) -> None:
+    with Serving() as service:
+        told = {"id": 1, "created_at": "2024-03-01T10:00:00Z", "subscriber_filter": chosen_at_kit}
+        service.will_answer(200, {"broadcast": told})
+        client = KitClient(api_key="k", base_url=service.url, limiter=Unlimited())
+        if kept is UnsupportedError:
+            with pytest.raises(UnsupportedError, match="change it there"):
+                KitProvider().read_broadcast("1", client)
+            return
+        audience = KitProvider().read_broadcast("1", client).audience
+    assert (audience and (audience.tags, audience.segments)) == kept
 
 
 @pytest.mark.usefixtures("account")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from mktg_integration.exceptions import UnsupportedError
 from mktg_integration.providers.broadcasts import Audience, BroadcastDraft, Match
 from mktg_integration.providers.kit import mirrored, schemas
 from mktg_integration.providers.kit.client import BroadcastBody, KitClient
@@ -39,7 +40,7 @@ def _body(draft: BroadcastDraft) -> BroadcastBody:
         public=draft.on_web or draft.send_at is not None,
         published_at=draft.published_at,
         send_at=draft.send_at,
-        email_template_id=int(draft.template) if draft.template else None,
+        email_template_id=_number("template", draft.template) if draft.template else None,
         email_address=draft.sender or None,
         thumbnail_alt=draft.thumbnail_alt or None,
         thumbnail_url=draft.thumbnail_url or None,
@@ -51,8 +52,22 @@ def _filter(audience: Audience | None) -> list[dict[str, JSON]] | None:
     if audience is None:
         return None
     kinds = {"tag": audience.tags, "segment": audience.segments}
-    group = [{"type": kind, "ids": sorted(int(one) for one in ids)} for kind, ids in kinds.items() if ids]
-    return [{Match(audience.match).value: group}] if group else None
+    group = [
+        {"type": kind, "ids": sorted(_number(f"audience: {kind}s", one) for one in ids)}
+        for kind, ids in kinds.items()
+        if ids
+    ]
+    if not group:
+        # Kit would take it for everybody.
+        raise ValueError("audience: names no tag and no segment; leave it out (None) to mean everybody")
+    return [{Match(audience.match).value: group}]
+
+
+def _number(where: str, given: str) -> int:
+    try:
+        return int(given)
+    except ValueError:
+        raise ValueError(f"{where}: {given!r} is no id at Kit; give the remote_id of a row of the mirror") from None
 
 
 def _draft(told: schemas.Broadcast) -> BroadcastDraft:
@@ -73,12 +88,18 @@ def _draft(told: schemas.Broadcast) -> BroadcastDraft:
 
 
 def _audience(told: JSON) -> Audience | None:
-    """Kit knows one group of one kind; what it tells as empty means everybody."""
-    for part in told if isinstance(told, list) else ():
-        for match in Match:
-            groups = part.get(match.value) if isinstance(part, Mapping) else None
-            if groups:
-                ids = {kind: [str(one) for g in groups if g.get("type") == kind for one in g.get("ids") or ()]
-                       for kind in ("tag", "segment")}  # fmt: skip
-                return Audience(tags=ids["tag"], segments=ids["segment"], match=match)
-    return None
+    """Kit's API writes one group of one kind; what it tells as empty, or as all subscribers, means everybody.
+
+    Raises ``UnsupportedError`` for more than that: written back in part it would mail others than were chosen.
+    """
+    parts = [part for part in told if isinstance(part, Mapping)] if isinstance(told, list) else []
+    chosen = [(match, groups) for part in parts for match in Match if (groups := part.get(match.value))]
+    kinds = {str(group.get("type")) for _, groups in chosen for group in groups}
+    if not chosen or (kinds == {"all_subscribers"} and Match.NONE not in {match for match, _ in chosen}):
+        return None
+    if len(chosen) > 1 or not kinds <= {"tag", "segment"}:
+        raise UnsupportedError("its audience was chosen in Kit by more than the API can write: change it there")
+    match, groups = chosen[0]
+    ids = {kind: [str(one) for group in groups if group.get("type") == kind for one in group.get("ids") or ()]
+           for kind in ("tag", "segment")}  # fmt: skip
+    return Audience(tags=ids["tag"], segments=ids["segment"], match=match)
