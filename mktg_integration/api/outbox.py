@@ -18,13 +18,14 @@ from mktg_integration.api.openapi import documented
 from mktg_integration.exceptions import NotNowError
 from mktg_integration.insight.deliveries import attempts_of, reasons, remedy
 from mktg_integration.insight.rows import rows_of
-from mktg_integration.models import Attempt, Connection, DeadKind, DeadRow, OutboxRow
+from mktg_integration.models import Attempt, Connection, DeadKind, DeadRow, Lane, OutboxRow
 from mktg_integration.operations import deliveries as operations
 from mktg_integration.permissions import REPLAY, SYNC
 
 VIEW_DUE: Final = "mktg_integration.view_outboxrow"
 VIEW_DEAD: Final = "mktg_integration.view_deadrow"
 MOST_KEYS: Final = 1000
+FIRST: Final = 1000
 
 
 class DueSerializer(serializers.ModelSerializer[OutboxRow]):
@@ -125,8 +126,10 @@ class CountSerializer(serializers.Serializer[Any]):
 
 
 class _RowFilter(filters.FilterSet):  # type: ignore[misc]
-    """By the index, which begins with the connection; a person by the keys that a person's rows can have."""
+    """By the keys, which begin with the connection and are in the order of the pages; a person by the keys that a
+    person's rows can have."""
 
+    connection = filters.ModelChoiceFilter(queryset=Connection.objects.defer("credentials"), method="_of_connection")
     subject = filters.CharFilter(method="_with_connection", max_length=80, help_text="As in user:1.")
 
     def filter_queryset(self, queryset: Any) -> Any:
@@ -139,20 +142,39 @@ class _RowFilter(filters.FilterSet):  # type: ignore[misc]
             queryset = rows_of(queryset.model, connection, subject)
         return super().filter_queryset(queryset)
 
+    def _of_connection(self, queryset: Any, name: str, connection: Connection) -> Any:
+        # Not by its column: a database would then rather sort all of its rows. The character after the colon ends the
+        # range.
+        return queryset.filter(pk__gte=f"{connection.pk}:", pk__lt=f"{connection.pk};")
+
     def _with_connection(self, queryset: Any, name: str, value: Any) -> Any:
         return queryset
 
 
 class DueFilter(_RowFilter):
+    """``lane`` gives the first thousand of it that will be sent: no index has a lane in the order of the keys."""
+
+    lane = filters.ChoiceFilter(choices=Lane.choices, method="_first_of_lane")
+
     class Meta:
         model = OutboxRow
         fields = ["connection", "lane"]
+
+    def _first_of_lane(self, queryset: Any, name: str, lane: str) -> Any:
+        rows = OutboxRow.objects.filter(connection=self.form.cleaned_data["connection"], lane=lane)
+        return queryset.filter(pk__in=list(rows.order_by("due_at", "key").values_list("pk", flat=True)[:FIRST]))
 
 
 class DeadFilter(_RowFilter):
     class Meta:
         model = DeadRow
         fields = ["connection", "state", "code"]
+
+    def filter_queryset(self, queryset: Any) -> Any:
+        given = self.form.cleaned_data
+        if given.get("connection") and (given.get("state") or given.get("code")):
+            queryset = queryset.filter(connection=given["connection"])
+        return super().filter_queryset(queryset)
 
 
 class OutboxViewSet(ReadViews[OutboxRow]):
