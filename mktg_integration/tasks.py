@@ -188,8 +188,13 @@ def disconnect(connection_id: int, delete_mirror: int = 0) -> None:
     """Remove the webhooks, revoke and wipe the tokens, and with ``delete_mirror`` what the service told."""
     remove_webhooks(connection_id)
     connection = Connection.objects.filter(pk=connection_id).first()
-    if connection is not None:
+    if connection is None:
+        return
+    try:
         oauth_disconnect(connection, delete_mirror=bool(delete_mirror))
+    except MktgError as error:
+        # A copy of the database: repeating it would not help.
+        logger.error("%s was not disconnected: %s", connection.name, error)  # noqa: TRY400
 
 
 def _with_webhooks(connection_id: int, work: Callable[[Connection], registration.Registration]) -> None:

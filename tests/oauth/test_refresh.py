@@ -442,6 +442,16 @@ def test_disconnecting_revokes_and_wipes(mirrored: Connection, kit: Sandbox, del
         open_client(connection)
 
 
+def test_on_a_copy_nothing_is_disconnected_and_the_task_says_why(
+    connected: Connection, kit: Sandbox, marketing: Callable[..., None], caplog: pytest.LogCaptureFixture
+) -> None:
+    marketing(PUBLIC_URL="https://staging.example")
+    tasks.disconnect(connected.pk, 1)
+    assert "was not disconnected" in caplog.text
+    assert OAuthToken.objects.get().pair
+    assert asked(kit, "POST /oauth/revoke") == 0
+
+
 def test_tokens_are_wiped_though_the_service_is_down(connected: Connection, kit: Sandbox) -> None:
     kit.fail("kit", operation="POST /oauth/revoke", status=503)
     assert not disconnect(connected)
