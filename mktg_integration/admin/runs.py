@@ -105,7 +105,7 @@ class RunAdmin(ReadOnlyAdmin):
         run = self.get_object(request, object_id)
         if run is None:
             raise Http404
-        if not self.has_view_permission(request, run):
+        if request.method == "POST" or not self.has_view_permission(request, run):
             raise PermissionDenied
         standing = insight.standing(run)
         context = {
