@@ -7,6 +7,7 @@ from datetime import datetime
 from django.db import connections, router
 from django.utils import timezone
 
+from mktg_integration import sql
 from mktg_integration.models import Heartbeat
 
 WORKER = "worker"
@@ -18,7 +19,14 @@ def beat(name: str = WORKER) -> None:
     using = router.db_for_write(Heartbeat)
     unique = ["name"] if connections[using].features.supports_update_conflicts_with_target else None
     row = Heartbeat(name=name, at=timezone.now())
-    Heartbeat.objects.using(using).bulk_create([row], update_conflicts=True, update_fields=["at"], unique_fields=unique)
+
+    def write() -> None:
+        Heartbeat.objects.using(using).bulk_create(
+            [row], update_conflicts=True, update_fields=["at"], unique_fields=unique
+        )
+
+    # A locked database must not keep the schedule's task from its work.
+    sql.retrying(write, using=using)
 
 
 def last_beat(name: str = WORKER) -> datetime | None:
