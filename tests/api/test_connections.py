@@ -98,6 +98,12 @@ def test_what_no_database_can_hold_is_refused(api: Api, crm: Connection, options
     assert "cannot be stored" in answer.json()["detail"]
 
 
+def test_half_a_character_is_refused_in_words(api: Api, crm: Connection) -> None:
+    answer = api.patch(f"connections/{crm.pk}/", {"credentials": {"\ud800": "x"}})
+    assert answer.status_code == 400
+    assert "not known" in answer.json()["errors"]["credentials"][0]
+
+
 def test_a_key_that_cannot_be_read_can_be_replaced(api: Api, crm: Connection, marketing: Callable[..., None]) -> None:
     marketing(ENCRYPTION_KEYS=["4YkcTnJbTvyU4mQYmB9sR0tHn6u0q3nYy2b1l7m5o8w="])
     one = f"connections/{crm.pk}/"
