@@ -7,7 +7,6 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.contrib.auth import get_user_model
 from django.utils import timezone
 
 from mktg_integration import shortcuts
@@ -282,19 +281,26 @@ def test_what_waits_is_found_by_the_beginning_of_its_key(connect: Connect, sign_
     assert {row.subject for row in rows} == {f"user:{first.pk}"}
 
 
-def test_looking_hands_no_contact_over(connect: Connect, sign_up: SignUp) -> None:
-    """Loading may pass a contact on to its new owner, which a page must not do."""
+def test_looking_hands_no_contact_over(connect: Connect, sign_up: SignUp, marketing: Any) -> None:
+    """Loading passes a lead's contact on to the user who has shown that the address is theirs; a page must not."""
     connection = connect("kit")["kit"]
-    first = sign_up("ada")
+    marketing(EMAIL_VERIFIED="tests.testapp.models.address_is_verified")
+    shortcuts.subscribe("ada@example.com", who="the person", how="newsletter form")
     send(connection)
-    Preference._default_manager.filter(user=first).delete()
-    get_user_model().objects.filter(pk=first.pk)._raw_delete("default")
-    second = sign_up("eve", email="ada@example.com")
+    lead = Lead.objects.get()
+    user = sign_up("ada")
+    Preference._default_manager.update(address_verified=True)
+    # As it is once the drain has been: nobody is linked by a save.
+    Lead.objects.update(user=None)
+    Contact.objects.update(subject=f"lead:{lead.pk}", user=None)
+    SyncState.objects.update(key=f"{connection.pk}:lead:{lead.pk}", subject=f"lead:{lead.pk}")
 
-    trace(f"user:{second.pk}", connection)
+    found = trace(f"user:{user.pk}", connection)
 
-    assert Contact.objects.get().subject == f"user:{first.pk}"
-    assert SyncState.objects.get().subject == f"user:{first.pk}"
+    assert outcomes(found)["mapped"] == Outcome.OK
+    assert Contact.objects.get().subject == f"lead:{lead.pk}"
+    assert SyncState.objects.get().subject == f"lead:{lead.pk}"
+    assert Lead.objects.get().user is None
 
 
 def test_wanted_stands_beside_sent_and_known(connect: Connect, sign_up: SignUp, mktg_sandbox: Sandbox) -> None:
