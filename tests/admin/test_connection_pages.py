@@ -12,18 +12,24 @@ from django.urls import reverse
 from django.utils import timezone
 
 from mktg_integration.connections import sync_declared
+from mktg_integration.mirror import optouts
 from mktg_integration.mirror.keys import remote_key
 from mktg_integration.models import (
     AuditEntry,
     Connection,
     CustomField,
     OAuthToken,
+    OptOut,
+    OptOutKind,
     OutboxRow,
     Run,
     RunKind,
+    SyncState,
     WebhookSubscription,
 )
 from mktg_integration.profile import Consent, Profile
+from mktg_integration.providers.base import Snapshot
+from mktg_integration.push import snapshots
 from mktg_integration.sandbox import credentials
 from mktg_integration.sandbox.server import Sandbox
 from tests.admin.test_lists import add_row
@@ -263,6 +269,23 @@ def test_the_mapping_is_tried_on_a_user_field_by_field(staff: Client, kit: Conne
     assert told["Plan"] == ("", None)
     assert told["tags"] == ("Member", "member")
     assert (len(mktg_sandbox.log.entries("kit")), OutboxRow.objects.count()) == (before, rows)
+
+
+def test_trying_the_mapping_writes_nothing(staff: Client, kit: Connection) -> None:
+    """A push would carry an old no over to the new address; the sample only looks."""
+    user = User.objects.create_user("ada", "new@example.com")
+    optouts.opt_out("old@example.com", kind=OptOutKind.UNSUBSCRIBED, source="kit", scope=None)
+    sent = snapshots.dump(Snapshot(email="old@example.com"))
+    SyncState.objects.create(
+        key=f"{kit.pk}:user:{user.pk}",
+        connection=kit,
+        subject=f"user:{user.pk}",
+        email_key="old@example.com",
+        sent=sent,
+    )
+    sample = sample_of(staff, kit, user.pk).context["sample"]
+    assert {field.name: str(field.held) for field in sample.fields}["consent"] == "refused"
+    assert OptOut.objects.count() == 1
 
 
 @pytest.mark.parametrize(
