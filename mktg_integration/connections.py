@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from django.db import IntegrityError, router, transaction
 from django.http import HttpRequest
+from django.utils.translation import gettext
 
 from mktg_integration.conf import NAME, settings
 from mktg_integration.exceptions import Action, ConfigurationError, MalformedAnswerError, ServiceError, UnsupportedError
@@ -137,11 +138,13 @@ def checked_account(name: str, driver: Provider[Any, Any], credentials: Mapping[
     """The account as people entered it. Raises ``ConfigurationError`` that names what is wrong."""
     known = (ENGINE_KEYS - {"PROVIDER"}) | set(driver.option_names)
     if not isinstance(options, dict):
-        raise ConfigurationError("options must be a JSON object")
+        raise ConfigurationError(gettext("options must be a JSON object"))
     unknown = sorted(set(options) - known)
     if unknown:
         raise ConfigurationError(
-            f"{', '.join(unknown)}: not an option of {driver.label}; there are: {', '.join(sorted(known))}"
+            gettext("{unknown}: not an option of {service}; there are: {known}").format(
+                unknown=", ".join(unknown), service=driver.label, known=", ".join(sorted(known))
+            )
         )
     driver.check_credentials(credentials)
     account = Account(
@@ -167,8 +170,14 @@ def try_out(driver: Provider[Any, Any], account: Account) -> Identity | None:
             _check_let_in(driver, client, account)
     except ServiceError as error:
         if error.action in (Action.RECONNECT, Action.FORBIDDEN):
-            raise ConfigurationError(f"{driver.label} refuses these credentials: {error}") from None
-        raise ConfigurationError(f"{driver.label} could not be asked whether these are right: {error}") from None
+            raise ConfigurationError(
+                gettext("{service} refuses these credentials: {error}").format(service=driver.label, error=error)
+            ) from None
+        raise ConfigurationError(
+            gettext("{service} could not be asked whether these are right: {error}").format(
+                service=driver.label, error=error
+            )
+        ) from None
     except MalformedAnswerError as error:
         raise ConfigurationError(str(error)) from None
     return identity
@@ -191,7 +200,11 @@ def public_address(path: str, request: HttpRequest | None = None) -> str:
         prefix = "" if path.startswith(f"{parts.path}/") else parts.path
         return f"{parts.scheme}://{parts.netloc}{prefix}{path}"
     if request is None:
-        raise ConfigurationError(f'{NAME}["PUBLIC_URL"]: set it to the address at which services reach this site')
+        raise ConfigurationError(
+            gettext('{setting}["PUBLIC_URL"]: set it to the address at which services reach this site').format(
+                setting=NAME
+            )
+        )
     return request.build_absolute_uri(path)
 
 
@@ -199,7 +212,7 @@ def _provider_name(name: str, given: Any) -> str:
     where = f'{NAME}["CONNECTIONS"]["{name}"]'
     provider = given.get("PROVIDER") if hasattr(given, "get") else None
     if not isinstance(provider, str):
-        raise ConfigurationError(f'{where}: set "PROVIDER" to the name of a provider')
+        raise ConfigurationError(gettext('{where}: set "PROVIDER" to the name of a provider').format(where=where))
     try:
         get_provider(provider)
     except ConfigurationError as error:
@@ -210,11 +223,18 @@ def _provider_name(name: str, given: Any) -> str:
 def _check_same(row: Connection, provider: str) -> None:
     where = f'{NAME}["CONNECTIONS"]["{row.name}"]'
     if row.source != ConnectionSource.SETTINGS:
-        raise ConfigurationError(f"{where}: a stored connection already has this name; rename or delete one of the two")
+        raise ConfigurationError(
+            gettext("{where}: a stored connection already has this name; rename or delete one of the two").format(
+                where=where
+            )
+        )
     if row.provider != provider:
         raise ConfigurationError(
-            f"{where}: PROVIDER was {row.provider!r} and is now {provider!r}; a connection keeps its provider, "
-            "because its contacts are known by that provider's ids: declare the new account under another name"
+            gettext(
+                "{where}: PROVIDER was {before!r} and is now {now!r}; a connection keeps its provider, "
+                "because its contacts are known by that provider's ids: declare the new account under another "
+                "name"
+            ).format(where=where, before=row.provider, now=provider)
         )
 
 

@@ -15,6 +15,7 @@ from typing import Any
 
 from django.db import models, transaction
 from django.utils import timezone
+from django.utils.translation import gettext
 
 from mktg_integration import preference_links
 from mktg_integration.exceptions import ProfileError, UnsupportedError
@@ -99,7 +100,7 @@ def subscribe(
     said = Consent.granted(who=who, when=when or timezone.now(), how=how)
     ids = _ids(connection, Verb.FORM if form else Verb.SUBSCRIBE)
     if form and ids == []:
-        raise UnsupportedError("no connection has forms: subscribe without one, or connect Kit")
+        raise UnsupportedError(gettext("no connection has forms: subscribe without one, or connect Kit"))
     with transaction.atomic():
         subject = _subject(person, **profile)
         for address in _addresses(person, subject):
@@ -338,7 +339,7 @@ def preference_url(person: Someone) -> str:
     """
     address = address_of(person)
     if not address:
-        raise ProfileError("email is empty: who has no address has no preferences")
+        raise ProfileError(gettext("email is empty: who has no address has no preferences"))
     return preference_links.url(_subject(person), address)
 
 
@@ -391,11 +392,17 @@ def _ids(name: str | None, verb: Verb | None) -> list[int] | None:
         return None if len(able) == len(rows) else able
     connection = Connection.objects.filter(name=name).only("pk", "provider").first()
     if connection is None:
-        names = ", ".join(Connection.objects.values_list("name", flat=True)) or "none"
-        raise UnsupportedError(f"there is no connection {name!r}; there are: {names}")
+        names = ", ".join(Connection.objects.values_list("name", flat=True)) or gettext("none")
+        raise UnsupportedError(
+            gettext("there is no connection {name!r}; there are: {names}").format(name=name, names=names)
+        )
     provider = get_provider(connection.provider)
     if verb is not None and verb not in provider.verbs:
-        raise UnsupportedError(f"{provider.label} cannot {verb}: leave the connection {name!r} out")
+        raise UnsupportedError(
+            gettext("{service} cannot {verb}: leave the connection {name!r} out").format(
+                service=provider.label, verb=verb, name=name
+            )
+        )
     return [connection.pk]
 
 
@@ -410,7 +417,11 @@ def _able_ids(name: str | None, verb: Verb) -> list[int]:
             continue
         note = next((one.note for one in row.driver.capabilities() if one.name == verb), "")
         if name is not None:
-            raise UnsupportedError(f"the connection {name!r} cannot {verb} with its credentials ({note})")
+            raise UnsupportedError(
+                gettext("the connection {name!r} cannot {verb} with its credentials ({note})").format(
+                    name=name, verb=verb, note=note
+                )
+            )
         logger.warning("%s cannot %s with its credentials, and is left out (%s)", row.name, verb, note)
     return able
 

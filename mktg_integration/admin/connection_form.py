@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from django import forms
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from mktg_integration.connections import account_key, checked_account, try_out
@@ -105,11 +106,13 @@ class ConnectionForm(forms.ModelForm):  # type: ignore[type-arg]
         key = account_key(driver, identity)
         same = Connection.objects.filter(account_key=key).exclude(pk=self.instance.pk).first()
         if same is not None:
-            raise ConfigurationError(f"this account is connected already, as {same.name}")
+            raise ConfigurationError(gettext("this account is connected already, as {name}").format(name=same.name))
         if self.instance.pk and self.instance.account_key not in (None, key):
             raise ConfigurationError(
-                "this is the key of another account; a connection keeps its account, because its contacts are known by "
-                "that account's ids: add the other one as a new connection"
+                gettext(
+                    "this is the key of another account; a connection keeps its account, because its contacts are "
+                    "known by that account's ids: add the other one as a new connection"
+                )
             )
         self.instance.account_key, self.instance.account_label = key, identity.label[:255]
 

@@ -58,7 +58,7 @@ class ConnectionSerializer(serializers.ModelSerializer[Connection]):
 
     def validate_provider(self, name: str) -> str:
         if name not in provider_names():
-            raise serializers.ValidationError(f"use one of: {', '.join(provider_names())}")
+            raise serializers.ValidationError(gettext("Use one of: {able}.").format(able=", ".join(provider_names())))
         if self.instance is not None and name != self.instance.provider:
             raise serializers.ValidationError(gettext("A connection keeps its provider: add another connection."))
         return name
@@ -98,7 +98,8 @@ def _must_know(driver: Provider[Any, Any], entered: dict[str, str]) -> None:
     unknown = sorted(set(entered) - set(driver.credential_names))
     if unknown:
         known = ", ".join(driver.credential_names)
-        raise serializers.ValidationError({"credentials": f"{', '.join(unknown)}: not known; there are: {known}"})
+        text = gettext("{unknown}: not known; there are: {known}").format(unknown=", ".join(unknown), known=known)
+        raise serializers.ValidationError({"credentials": text})
 
 
 def _stored(connection: Connection | None) -> dict[str, str]:
@@ -122,12 +123,14 @@ def _tried(driver: Provider[Any, Any], account: Account, connection: Connection 
         same = same.exclude(pk=connection.pk)
         if connection.account_key not in (None, key):
             raise ConfigurationError(
-                "this is the key of another account; a connection keeps its account, because its contacts are known by "
-                "that account's ids: add the other one as a new connection"
+                gettext(
+                    "this is the key of another account; a connection keeps its account, because its contacts are "
+                    "known by that account's ids: add the other one as a new connection"
+                )
             )
     other = same.values_list("name", flat=True).first()
     if other is not None:
-        raise ConfigurationError(f"this account is connected already, as {other}")
+        raise ConfigurationError(gettext("this account is connected already, as {name}").format(name=other))
     return {"account_key": key, "account_label": identity.label[:255]}
 
 

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from django.core.checks import CheckMessage
 from django.utils.module_loading import import_string
+from django.utils.translation import gettext
 
 from mktg_integration.checks.messages import did_you_mean, error, given, key
 from mktg_integration.conf import API_RATES
@@ -33,7 +34,11 @@ def check_api(**_: Any) -> list[CheckMessage]:
 def _keys(values: Mapping[str, Any]) -> Iterator[CheckMessage]:
     for name in values:
         if name not in KEYS:
-            yield error(50, f"{key('API')} has an unknown key {name!r}.", did_you_mean(name, KEYS))
+            yield error(
+                50,
+                gettext("{API} has an unknown key {name!r}.").format(API=key("API"), name=name),
+                did_you_mean(name, KEYS),
+            )
 
 
 def _classes(values: Mapping[str, Any]) -> Iterator[CheckMessage]:
@@ -42,8 +47,8 @@ def _classes(values: Mapping[str, Any]) -> Iterator[CheckMessage]:
         if not isinstance(paths, list | tuple) or not all(isinstance(path, str) and _is_class(path) for path in paths):
             yield error(
                 51,
-                f"{key('API')}[{name!r}] names a class that cannot be imported.",
-                "Give a list of dotted paths, as in Django REST framework's own setting of that name.",
+                gettext("{API}[{name!r}] names a class that cannot be imported.").format(API=key("API"), name=name),
+                gettext("Give a list of dotted paths, as in Django REST framework's own setting of that name."),
             )
 
 
@@ -52,9 +57,17 @@ def _rates(values: Mapping[str, Any]) -> Iterator[CheckMessage]:
     for scope, rate in rates.items() if isinstance(rates, Mapping) else [("", rates)]:
         where = f"{key('API')}['THROTTLE_RATES']"
         if scope not in API_RATES:
-            yield error(52, f"{where} has an unknown scope {scope!r}.", f"There are: {', '.join(sorted(API_RATES))}.")
+            yield error(
+                52,
+                gettext("{where} has an unknown scope {scope!r}.").format(where=where, scope=scope),
+                gettext("There are: {scopes}.").format(scopes=", ".join(sorted(API_RATES))),
+            )
         elif rate is not None and not (isinstance(rate, str) and _RATE.fullmatch(rate)):
-            yield error(52, f"{where}[{scope!r}] is no rate.", "Write it as '60/min', or None for no limit.")
+            yield error(
+                52,
+                gettext("{where}[{scope!r}] is no rate.").format(where=where, scope=scope),
+                gettext("Write it as '60/min', or None for no limit."),
+            )
 
 
 def _tokens(values: Mapping[str, Any]) -> Iterator[CheckMessage]:
@@ -63,9 +76,13 @@ def _tokens(values: Mapping[str, Any]) -> Iterator[CheckMessage]:
     if not is_list or not all(isinstance(token, str) and len(token) >= SHORTEST_TOKEN for token in tokens):
         yield error(
             53,
-            f"{key('API')}['MONITOR_TOKENS'] holds what is no token, or one that could be guessed.",
-            f"Give a list of random texts of {SHORTEST_TOKEN} characters or more, such as: "
-            "python -c 'import secrets; print(secrets.token_urlsafe(32))'",
+            gettext("{API}['MONITOR_TOKENS'] holds what is no token, or one that could be guessed.").format(
+                API=key("API")
+            ),
+            gettext(
+                "Give a list of random texts of {shortest_token} characters or more, such as: python -c 'import "
+                "secrets; print(secrets.token_urlsafe(32))'"
+            ).format(shortest_token=SHORTEST_TOKEN),
         )
 
 

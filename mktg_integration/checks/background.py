@@ -10,6 +10,7 @@ from django.apps import apps
 from django.conf import settings as django_settings
 from django.core.checks import CheckMessage
 from django.utils.module_loading import import_string
+from django.utils.translation import gettext
 
 from mktg_integration.checks.messages import error, given, key, warning
 from mktg_integration.conf import DEFAULTS
@@ -35,8 +36,8 @@ def _celery() -> Iterator[CheckMessage]:
     if find_spec("celery") is None:
         yield error(
             31,
-            f'{key("TASK_ENGINE")} is "celery", which is not installed.',
-            "Install it: pip install 'mktg-integration[celery]'.",
+            gettext('{TASK_ENGINE} is "celery", which is not installed.').format(TASK_ENGINE=key("TASK_ENGINE")),
+            gettext("Install it: pip install 'mktg-integration[celery]'."),
         )
 
 
@@ -48,8 +49,10 @@ def _own(engine: Any) -> Iterator[CheckMessage]:
     if not callable(found):
         yield error(
             32,
-            f"{key('TASK_ENGINE')} is neither known nor a function that can be imported.",
-            'Set it to "django-q2", to "celery", or to the dotted path of a function (path, ids, delay).',
+            gettext("{TASK_ENGINE} is neither known nor a function that can be imported.").format(
+                TASK_ENGINE=key("TASK_ENGINE")
+            ),
+            gettext('Set it to "django-q2", to "celery", or to the dotted path of a function (path, ids, delay).'),
         )
 
 
@@ -57,8 +60,10 @@ def _q2(values: Mapping[str, Any]) -> Iterator[CheckMessage]:
     if not apps.is_installed("django_q"):
         yield error(
             30,
-            "django_q is not in INSTALLED_APPS, so nothing would be sent.",
-            f'Add "django_q" to INSTALLED_APPS, or set {key("TASK_ENGINE")} to "celery".',
+            gettext("django_q is not in INSTALLED_APPS, so nothing would be sent."),
+            gettext('Add "django_q" to INSTALLED_APPS, or set {TASK_ENGINE} to "celery".').format(
+                TASK_ENGINE=key("TASK_ENGINE")
+            ),
         )
     cluster = getattr(django_settings, "Q_CLUSTER", {})
     yield from _q2_times(values, cluster)
@@ -72,22 +77,30 @@ def _q2_times(values: Mapping[str, Any], cluster: Mapping[str, Any]) -> Iterator
     if not timeout:
         yield error(
             33,
-            "Q_CLUSTER has no timeout: a task that hangs would hold its worker for ever.",
-            f'Set Q_CLUSTER["timeout"] to {longest + 15:g} (seconds).',
+            gettext("Q_CLUSTER has no timeout: a task that hangs would hold its worker for ever."),
+            gettext('Set Q_CLUSTER["timeout"] to {longest:g} (seconds).').format(longest=longest + 15),
         )
         return
     if timeout >= retry:
         yield error(
             34,
-            "Q_CLUSTER's timeout is not less than its retry: a task would be started again while it still runs.",
-            f'Set Q_CLUSTER["retry"] to {2 * timeout:g} (it is {retry:g}, the timeout {timeout:g} seconds).',
+            gettext(
+                "Q_CLUSTER's timeout is not less than its retry: a task would be started again while it still runs."
+            ),
+            gettext('Set Q_CLUSTER["retry"] to {wanted:g} (it is {retry:g}, the timeout {timeout:g} seconds).').format(
+                wanted=2 * timeout, retry=retry, timeout=timeout
+            ),
         )
     if timeout <= longest:
         yield error(
             37,
-            f"Q_CLUSTER's timeout would kill a drain, which may take {key('DRAIN_SECONDS')} and a last call of "
-            f"{key('CALL_SECONDS')}: {longest:g} seconds.",
-            f'Set Q_CLUSTER["timeout"] to {longest + 15:g}, or {key("DRAIN_SECONDS")} to less.',
+            gettext(
+                "Q_CLUSTER's timeout would kill a drain, which may take {DRAIN_SECONDS} and a last call of "
+                "{CALL_SECONDS}: {longest:g} seconds."
+            ).format(DRAIN_SECONDS=key("DRAIN_SECONDS"), CALL_SECONDS=key("CALL_SECONDS"), longest=longest),
+            gettext('Set Q_CLUSTER["timeout"] to {longest:g}, or {DRAIN_SECONDS} to less.').format(
+                longest=longest + 15, DRAIN_SECONDS=key("DRAIN_SECONDS")
+            ),
         )
 
 
@@ -95,14 +108,16 @@ def _q2_failures(cluster: Mapping[str, Any]) -> Iterator[CheckMessage]:
     if not cluster.get("max_attempts"):
         yield error(
             35,
-            "Q_CLUSTER has no max_attempts: a task that fails is tried again for ever.",
-            'Set Q_CLUSTER["max_attempts"] to 5. What was not sent stays in the outbox, and the schedule finds it.',
+            gettext("Q_CLUSTER has no max_attempts: a task that fails is tried again for ever."),
+            gettext(
+                'Set Q_CLUSTER["max_attempts"] to 5. What was not sent stays in the outbox, and the schedule finds it.'
+            ),
         )
     if cluster.get("ack_failures"):
         yield error(
             36,
-            "Q_CLUSTER has ack_failures: a task that fails would not be tried again.",
-            'Remove Q_CLUSTER["ack_failures"].',
+            gettext("Q_CLUSTER has ack_failures: a task that fails would not be tried again."),
+            gettext('Remove Q_CLUSTER["ack_failures"].'),
         )
 
 
@@ -110,19 +125,21 @@ def _q2_cost(cluster: Mapping[str, Any]) -> Iterator[CheckMessage]:
     if cluster.get("save_limit", Q2_SAVE_LIMIT_DEFAULT) != -1:
         yield warning(
             1,
-            "Q_CLUSTER's save_limit is not -1: storing each success makes django-q2 about six times slower "
-            "(measured: 211 instead of 1,388 empty tasks a second).",
-            'Set Q_CLUSTER["save_limit"] to -1; failures are stored all the same.',
+            gettext(
+                "Q_CLUSTER's save_limit is not -1: storing each success makes django-q2 about six times slower "
+                "(measured: 211 instead of 1,388 empty tasks a second)."
+            ),
+            gettext('Set Q_CLUSTER["save_limit"] to -1; failures are stored all the same.'),
         )
     if cluster.get("sync"):
         yield warning(
             2,
-            "Q_CLUSTER has sync: each signup would wait for the services.",
-            'Remove Q_CLUSTER["sync"] outside of tests.',
+            gettext("Q_CLUSTER has sync: each signup would wait for the services."),
+            gettext('Remove Q_CLUSTER["sync"] outside of tests.'),
         )
     elif not any(cluster.get(broker) for broker in OTHER_BROKERS):
         yield warning(
             4,
-            "django-q2 uses its Redis broker, which was seen to lose the task of a worker that was killed.",
-            'Set Q_CLUSTER["orm"] to "default", so that tasks are kept in the site\'s database.',
+            gettext("django-q2 uses its Redis broker, which was seen to lose the task of a worker that was killed."),
+            gettext('Set Q_CLUSTER["orm"] to "default", so that tasks are kept in the site\'s database.'),
         )

@@ -8,6 +8,7 @@ from typing import Any
 
 from django.core.checks import CheckMessage
 from django.core.exceptions import ValidationError
+from django.utils.translation import gettext
 
 from mktg_integration.checks.messages import did_you_mean, error, given, key
 from mktg_integration.conf import CHOICES, DEFAULTS, settings
@@ -32,19 +33,31 @@ def check_connections(**_: Any) -> list[CheckMessage]:
 
 def _connection(name: Any, declared: Any, where: str) -> Iterator[CheckMessage]:
     if not isinstance(declared, Mapping):
-        yield error(20, f"{where} is not a dict.", f'Set {where} = {{"PROVIDER": …}}.')
+        yield error(
+            20,
+            gettext("{where} is not a dict.").format(where=where),
+            gettext('Set {where} = {{"PROVIDER": …}}.').format(where=where),
+        )
         return
     yield from _name(name, where)
     try:
         driver = get_provider(str(declared.get("PROVIDER", "")))
     except ConfigurationError:
         known = ", ".join(map(repr, provider_names()))
-        yield error(22, f"{where} names no known provider.", f'Set "PROVIDER" to one of: {known}.')
+        yield error(
+            22,
+            gettext("{where} names no known provider.").format(where=where),
+            gettext('Set "PROVIDER" to one of: {known}.').format(known=known),
+        )
         return
     known_keys = {*ENGINE_KEYS, *driver.credential_names, *driver.option_names}
     for option in declared:
         if option not in known_keys:
-            yield error(23, f"{where} has an unknown key {option!r}.", did_you_mean(option, known_keys))
+            yield error(
+                23,
+                gettext("{where} has an unknown key {option!r}.").format(where=where, option=option),
+                did_you_mean(option, known_keys),
+            )
     yield from _consent(declared, where)
     yield from _account(str(name), driver, where)
     profile = declared.get("PROFILE", settings.PROFILE)
@@ -57,8 +70,8 @@ def _name(name: Any, where: str) -> Iterator[CheckMessage]:
     except ValidationError:
         yield error(
             21,
-            f"{where}: such a name cannot be used.",
-            "Use up to 64 letters, digits, '-' and '_', beginning with a letter or digit.",
+            gettext("{where}: such a name cannot be used.").format(where=where),
+            gettext("Use up to 64 letters, digits, '-' and '_', beginning with a letter or digit."),
         )
 
 
@@ -67,8 +80,8 @@ def _consent(declared: Mapping[str, Any], where: str) -> Iterator[CheckMessage]:
     if declared.get("UNKNOWN_CONSENT", choices[0]) not in choices:
         yield error(
             26,
-            f'{where}["UNKNOWN_CONSENT"] has a value that cannot be used.',
-            "Set it to one of: " + ", ".join(map(repr, choices)) + ".",
+            gettext('{where}["UNKNOWN_CONSENT"] has a value that cannot be used.').format(where=where),
+            gettext("Set it to one of: {choices}.").format(choices=", ".join(map(repr, choices))),
         )
 
 
@@ -78,12 +91,16 @@ def _account(name: str, driver: Provider[Any, Any], where: str) -> Iterator[Chec
         driver.check_credentials(account.credentials)
     except ConfigurationError as problem:
         names = ", ".join(f'"{credential}"' for credential in driver.credential_names)
-        yield error(24, f"{where}: {problem}", f"Keys of {driver.label}'s credentials: {names}.")
+        yield error(
+            24,
+            f"{where}: {problem}",
+            gettext("Keys of {service}'s credentials: {names}.").format(service=driver.label, names=names),
+        )
         return
     try:
         driver.options(account)
     except ConfigurationError as problem:
-        yield error(25, f"{where}: {problem}", "Correct this option.")
+        yield error(25, f"{where}: {problem}", gettext("Correct this option."))
 
 
 def _mapping(path: Any, where: str, driver: Provider[Any, Any] | None) -> Iterator[CheckMessage]:
@@ -95,8 +112,8 @@ def _mapping(path: Any, where: str, driver: Provider[Any, Any] | None) -> Iterat
         if driver is None or path != settings.PROFILE:
             yield error(
                 27,
-                f"{where}: {path!r} cannot be imported, or is no function.",
-                "Give the dotted path of a function (user, connection) -> Profile or None.",
+                gettext("{where}: {path!r} cannot be imported, or is no function.").format(where=where, path=path),
+                gettext("Give the dotted path of a function (user, connection) -> Profile or None."),
             )
         return
     reserved = reserved_keys(driver) & frozenset(getattr(mapping, "fields", ()))
@@ -104,8 +121,13 @@ def _mapping(path: Any, where: str, driver: Provider[Any, Any] | None) -> Iterat
         names = ", ".join(sorted(reserved))
         yield error(
             28,
-            f"{where}: the mapping's fields hold names that {driver.label} keeps for itself: {names}.",
-            "Give these fields other names; addresses, ids, consent and tags belong into the Profile's own attributes.",
+            gettext("{where}: the mapping's fields hold names that {service} keeps for itself: {names}.").format(
+                where=where, service=driver.label, names=names
+            ),
+            gettext(
+                "Give these fields other names; addresses, ids, consent and tags belong into the Profile's own "
+                "attributes."
+            ),
         )
 
 

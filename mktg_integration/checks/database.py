@@ -6,6 +6,7 @@ from typing import Any
 
 from django.core.checks import CheckMessage
 from django.db import connections, router
+from django.utils.translation import gettext
 
 from mktg_integration.checks.messages import warning
 from mktg_integration.models import OutboxRow
@@ -32,8 +33,12 @@ def check_database(**_: Any) -> list[CheckMessage]:
     return [
         warning(
             3,
-            f'DATABASES["{alias}"] is SQLite with defaults under which workers and visitors lock each other out.',
-            f'Set in DATABASES["{alias}"]["OPTIONS"]: {", ".join(missing)}.',
+            gettext(
+                'DATABASES["{alias}"] is SQLite with defaults under which workers and visitors lock each other out.'
+            ).format(alias=alias),
+            gettext('Set in DATABASES["{alias}"]["OPTIONS"]: {missing}.').format(
+                alias=alias, missing=", ".join(missing)
+            ),
         )
     ]
 

@@ -10,11 +10,10 @@ from typing import Any
 from cryptography.fernet import Fernet
 from django.conf import settings as django_settings
 from django.core.checks import CheckMessage
+from django.utils.translation import gettext
 
 from mktg_integration.checks.messages import error, given, key, warning
 from mktg_integration.encryption import HOW_TO_MAKE_A_KEY
-
-MAKE_ONE = f"Make one with: {HOW_TO_MAKE_A_KEY}"
 
 
 def check_keys(**_: Any) -> list[CheckMessage]:
@@ -26,7 +25,13 @@ def check_keys(**_: Any) -> list[CheckMessage]:
         return []  # reported with the types
     if not keys:
         return [
-            error(10, f"{key('ENCRYPTION_KEYS')} is empty, so nothing secret can be stored.", f"Add a key. {MAKE_ONE}")
+            error(
+                10,
+                gettext("{ENCRYPTION_KEYS} is empty, so nothing secret can be stored.").format(
+                    ENCRYPTION_KEYS=key("ENCRYPTION_KEYS")
+                ),
+                gettext("Add a key. Make one with: {command}").format(command=HOW_TO_MAKE_A_KEY),
+            )
         ]
     return [*_each(list(keys)), *_hash_key(str(values.get("HASH_KEY", "")))]
 
@@ -39,11 +44,15 @@ def _each(keys: list[Any]) -> Iterator[CheckMessage]:
         if value in derived:
             yield error(
                 12,
-                f"{where} is SECRET_KEY, or made of it: who learns the one has the other.",
-                f"Use a key of its own. {MAKE_ONE}",
+                gettext("{where} is SECRET_KEY, or made of it: who learns the one has the other.").format(where=where),
+                gettext("Use a key of its own. Make one with: {command}").format(command=HOW_TO_MAKE_A_KEY),
             )
         elif not _is_fernet_key(value):
-            yield error(11, f"{where} is no Fernet key.", MAKE_ONE)
+            yield error(
+                11,
+                gettext("{where} is no Fernet key.").format(where=where),
+                gettext("Make one with: {command}").format(command=HOW_TO_MAKE_A_KEY),
+            )
 
 
 def _is_fernet_key(value: Any) -> bool:
@@ -75,7 +84,11 @@ def _hash_key(hash_key: str) -> Iterator[CheckMessage]:
     if not hash_key and django_settings.SECRET_KEY_FALLBACKS:
         yield warning(
             5,
-            f"{key('HASH_KEY')} is not set and SECRET_KEY is being rotated: forgotten and unsubscribed addresses are "
-            "known by hashes under the old SECRET_KEY, and would not be recognised.",
-            f"Set {key('HASH_KEY')} to the oldest SECRET_KEY under which the site has used this app, and keep it.",
+            gettext(
+                "{HASH_KEY} is not set and SECRET_KEY is being rotated: forgotten and unsubscribed addresses "
+                "are known by hashes under the old SECRET_KEY, and would not be recognised."
+            ).format(HASH_KEY=key("HASH_KEY")),
+            gettext(
+                "Set {HASH_KEY} to the oldest SECRET_KEY under which the site has used this app, and keep it."
+            ).format(HASH_KEY=key("HASH_KEY")),
         )

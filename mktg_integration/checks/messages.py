@@ -8,6 +8,7 @@ from typing import Any
 
 from django.conf import settings as django_settings
 from django.core.checks import Error, Warning
+from django.utils.translation import gettext
 
 from mktg_integration.conf import NAME
 
@@ -36,5 +37,5 @@ def key(name: str) -> str:
 def did_you_mean(name: object, known: Collection[str]) -> str:
     close = get_close_matches(str(name).upper(), known, n=1)
     if close:
-        return f'Did you mean "{close[0]}"?'
-    return "Remove it. Known keys: " + ", ".join(sorted(known))
+        return gettext('Did you mean "{name}"?').format(name=close[0])
+    return gettext("Remove it. Known keys: {keys}").format(keys=", ".join(sorted(known)))

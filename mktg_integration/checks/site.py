@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
 from django.apps import apps
 from django.core.checks import CheckMessage
 from django.utils.module_loading import import_string
+from django.utils.translation import gettext
 
 from mktg_integration.checks.messages import did_you_mean, error, given, key
 from mktg_integration.conf import CHOICES, DEFAULTS, NAME, SHARES
@@ -21,7 +22,13 @@ MOST_TAG = 255
 def check_site(**_: Any) -> list[CheckMessage]:
     values = given()
     if values is None:
-        return [error(1, f"{NAME} is not a dict.", f"Set {NAME} = {{…}} in the site's settings.")]
+        return [
+            error(
+                1,
+                gettext("{setting} is not a dict.").format(setting=NAME),
+                gettext("Set {setting} = {{…}} in the site's settings.").format(setting=NAME),
+            )
+        ]
     return [
         *_keys(values),
         *_values(values),
@@ -35,7 +42,11 @@ def check_site(**_: Any) -> list[CheckMessage]:
 def _keys(values: Mapping[str, Any]) -> Iterator[CheckMessage]:
     for name in values:
         if name not in DEFAULTS:
-            yield error(2, f"{NAME} has an unknown key {name!r}.", did_you_mean(name, DEFAULTS))
+            yield error(
+                2,
+                gettext("{setting} has an unknown key {name!r}.").format(setting=NAME, name=name),
+                did_you_mean(name, DEFAULTS),
+            )
 
 
 def _values(values: Mapping[str, Any]) -> Iterator[CheckMessage]:
@@ -43,31 +54,41 @@ def _values(values: Mapping[str, Any]) -> Iterator[CheckMessage]:
         if name in DEFAULTS:
             wanted = _wanted(name, value)
             if wanted:
-                yield error(3, f"{key(name)} has a value that cannot be used.", f"Set {key(name)} to {wanted}.")
+                yield error(
+                    3,
+                    gettext("{name} has a value that cannot be used.").format(name=key(name)),
+                    gettext("Set {name} to {wanted}.").format(name=key(name), wanted=wanted),
+                )
 
 
 def _wanted(name: str, value: Any) -> str:
     """What the value should be; empty where it is."""
     default = DEFAULTS[name]
     if name in CHOICES:
-        return "" if value in CHOICES[name] else "one of: " + ", ".join(map(repr, CHOICES[name]))
+        return "" if value in CHOICES[name] else _one_of(CHOICES[name])
     if name in SHARES:
-        return "" if _is_number(value) and 0 <= value <= 1 else "a share between 0 and 1"
+        return "" if _is_number(value) and 0 <= value <= 1 else gettext("a share between 0 and 1")
     if name == "PUBLIC_URL":
-        return "" if _is_address(value) else "this site's address, such as 'https://example.com'"
+        return "" if _is_address(value) else gettext("this site's address, such as 'https://example.com'")
     if isinstance(default, bool):
-        return "" if isinstance(value, bool) else "True or False"
+        return "" if isinstance(value, bool) else gettext("True or False")
     if isinstance(default, float):
-        unit = "days" if name.endswith("_DAYS") else "seconds"
-        return "" if _is_number(value) and value >= 0 else f"a number of {unit}"
+        if _is_number(value) and value >= 0:
+            return ""
+        return gettext("a number of days") if name.endswith("_DAYS") else gettext("a number of seconds")
     if isinstance(default, int):
-        return "" if isinstance(value, int) and not isinstance(value, bool) and value > 0 else "a whole number above 0"
+        is_whole = isinstance(value, int) and not isinstance(value, bool)
+        return "" if is_whole and value > 0 else gettext("a whole number above 0")
     if isinstance(default, tuple):
         is_list = isinstance(value, list | tuple) and all(isinstance(item, str) for item in value)
-        return "" if is_list else "a list of texts"
+        return "" if is_list else gettext("a list of texts")
     if isinstance(default, dict):
-        return "" if isinstance(value, Mapping) else "a dict"
-    return "" if isinstance(value, str) else "a text"
+        return "" if isinstance(value, Mapping) else gettext("a dict")
+    return "" if isinstance(value, str) else gettext("a text")
+
+
+def _one_of(choices: Iterable[Any]) -> str:
+    return gettext("one of: {choices}").format(choices=", ".join(map(repr, choices)))
 
 
 def _is_number(value: Any) -> bool:
@@ -86,8 +107,12 @@ def _relations(values: Mapping[str, Any]) -> Iterator[CheckMessage]:
     if _is_number(call) and _is_number(lease) and lease < 2 * call:
         yield error(
             4,
-            f"{key('LEASE_SECONDS')} is less than twice {key('CALL_SECONDS')}: a drain could lose its lease in a call.",
-            f"Set {key('LEASE_SECONDS')} to {2 * call:g} or more.",
+            gettext(
+                "{LEASE_SECONDS} is less than twice {CALL_SECONDS}: a drain could lose its lease in a call."
+            ).format(LEASE_SECONDS=key("LEASE_SECONDS"), CALL_SECONDS=key("CALL_SECONDS")),
+            gettext("Set {LEASE_SECONDS} to {seconds:g} or more.").format(
+                LEASE_SECONDS=key("LEASE_SECONDS"), seconds=2 * call
+            ),
         )
 
 
@@ -98,14 +123,20 @@ def _watch(values: Mapping[str, Any]) -> Iterator[CheckMessage]:
         try:
             model = apps.get_model(label)
         except (LookupError, ValueError):
-            yield error(5, f"{where}: there is no model {label!r}.", "Name it as 'app_label.Model'.")
+            yield error(
+                5,
+                gettext("{where}: there is no model {label!r}.").format(where=where, label=label),
+                gettext("Name it as 'app_label.Model'."),
+            )
             continue
         if not isinstance(path, str) or not (hasattr(model, path.split(".")[0]) or _is_function(path)):
             yield error(
                 6,
-                f"{where}: {path!r} leads to no user.",
-                f"Give the attributes of {model.__name__} that lead to a user (such as 'user'), or the dotted path of "
-                "a function that takes the object.",
+                gettext("{where}: {path!r} leads to no user.").format(where=where, path=path),
+                gettext(
+                    "Give the attributes of {model} that lead to a user (such as 'user'), or the dotted path of "
+                    "a function that takes the object."
+                ).format(model=model.__name__),
             )
 
 
@@ -115,8 +146,10 @@ def _functions(values: Mapping[str, Any]) -> Iterator[CheckMessage]:
         if isinstance(path, str) and path and not _is_function(path):
             yield error(
                 7,
-                f"{key(name)}: {path!r} cannot be imported, or is no function.",
-                f"Give the dotted path of a function that takes a {taken} and returns True or False.",
+                gettext("{name}: {path!r} cannot be imported, or is no function.").format(name=key(name), path=path),
+                gettext("Give the dotted path of a function that takes a {taken} and returns True or False.").format(
+                    taken=taken
+                ),
             )
 
 
@@ -125,13 +158,17 @@ def _topics(values: Mapping[str, Any]) -> Iterator[CheckMessage]:
     for name, topic in topics.items() if isinstance(topics, Mapping) else ():
         where = f"{key('TOPICS')}[{name!r}]"
         if not isinstance(name, str) or not _TOPIC.fullmatch(name):
-            yield error(8, f"{where}: the key cannot be used.", "Use letters, digits, hyphens and underscores.")
+            yield error(
+                8,
+                gettext("{where}: the key cannot be used.").format(where=where),
+                gettext("Use letters, digits, hyphens and underscores."),
+            )
         tag = topic.get("TAG") if isinstance(topic, Mapping) else None
         if not isinstance(tag, str) or not 0 < len(tag.strip()) <= MOST_TAG or set(topic) - {"TAG", "LABEL"}:
             yield error(
                 8,
-                f"{where} does not say which tag the topic is.",
-                'Write {"TAG": "<name of the tag>", "LABEL": "<what people read>"}.',
+                gettext("{where} does not say which tag the topic is.").format(where=where),
+                gettext('Write {"TAG": "<name of the tag>", "LABEL": "<what people read>"}.'),
             )
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.translation import gettext
 
 from mktg_integration.connections import open_client, public_address
 from mktg_integration.exceptions import Action, ConfigurationError, CopyError, ServiceError, UnsupportedError
@@ -53,7 +54,7 @@ def register(
     rows = [_row(connection, one.event, one.parameter) for one in wanted]
     if signed:
         if not webhooks.signed_events:
-            raise UnsupportedError(f"{connection.driver.label} has no signed webhooks")
+            raise UnsupportedError(gettext("{service} has no signed webhooks").format(service=connection.driver.label))
         rows.append(_row(connection, SIGNED, ""))
     if not dry_run:
         WebhookSubscription.objects.bulk_create(rows, ignore_conflicts=True)
@@ -88,7 +89,9 @@ def remove(connection: Connection, events: Sequence[str] = (), *, dry_run: bool 
         pairs = [event.partition("=") for event in events]
         chosen = chosen.filter(pk__in=[_key(connection, event, parameter) for event, _, parameter in pairs])
         if not chosen.exists():
-            raise ConfigurationError(f"{', '.join(events)}: not registered for {connection.name}")
+            raise ConfigurationError(
+                gettext("{events}: not registered for {name}").format(events=", ".join(events), name=connection.name)
+            )
     rows = {(row.event == SIGNED, row.remote_id): row for row in chosen if row.remote_id}
     done = Registration()
     for webhook in _there(webhooks, client):
@@ -107,7 +110,9 @@ def add_secret(connection: Connection, secret: str) -> None:
     as the service signs with both. Raises ``ConfigurationError`` where there is no signed webhook."""
     row = WebhookSubscription.objects.filter(pk=_key(connection, SIGNED, "")).first()
     if row is None:
-        raise ConfigurationError(f"{connection.name} has no signed webhook: register one first")
+        raise ConfigurationError(
+            gettext("{name} has no signed webhook: register one first").format(name=connection.name)
+        )
     kept = [one for one in row.secrets.get("secrets", []) if one != secret]
     row.secrets = {"secrets": [secret, *kept][:SECRETS_KEPT]}
     row.save(update_fields=["secrets"])
@@ -116,10 +121,12 @@ def add_secret(connection: Connection, secret: str) -> None:
 def _opened(connection: Connection) -> tuple[Webhooks[Any], Any]:
     webhooks = connection.driver.webhooks
     if webhooks is None:
-        raise UnsupportedError(f"{connection.driver.label} tells nothing by itself")
+        raise UnsupportedError(gettext("{service} tells nothing by itself").format(service=connection.driver.label))
     if not connection.is_of_this_site():
         raise CopyError(
-            f"{connection.name} is bound to {connection.bound_url}: confirm in the admin that this site acts for it"
+            gettext("{name} is bound to {bound_url}: confirm in the admin that this site acts for it").format(
+                name=connection.name, bound_url=connection.bound_url
+            )
         )
     return webhooks, open_client(connection).client
 
@@ -131,18 +138,24 @@ def _wanted(webhooks: Webhooks[Any], client: Any, events: Sequence[str], *, sign
     for text in events:
         event, _, parameter = text.partition("=")
         if event not in webhooks.events:
-            raise ConfigurationError(f"{event}: no such event; there are: {', '.join(webhooks.events)}")
+            raise ConfigurationError(
+                gettext("{event}: no such event; there are: {events}").format(
+                    event=event, events=", ".join(webhooks.events)
+                )
+            )
         name = webhooks.events[event]
         if bool(name) != bool(parameter):
             how = f"{event}=<{name}> or {event}={ALL}" if name else event
-            raise ConfigurationError(f"{event}: write it as {how}")
+            raise ConfigurationError(gettext("{event}: write it as {how}").format(event=event, how=how))
         if (
             name
             and parameter != ALL
             and name != "initiator_value"
             and not (parameter.isascii() and parameter.isdigit())
         ):
-            raise ConfigurationError(f"{event}: {name} is a number, or {ALL}")
+            raise ConfigurationError(
+                gettext("{event}: {name} is a number, or {all}").format(event=event, name=name, all=ALL)
+            )
         values = webhooks.parameters(client, name) if parameter == ALL else [parameter]
         wanted += [WantedWebhook(event=event, parameter=value) for value in values]
     return wanted
@@ -159,7 +172,9 @@ def _brought_into_line(
     address = address_of(connection)
     lease = take_row_lease(InboundAddress, connection.pk, 600.0)
     if lease is None:
-        raise ConfigurationError(f"{connection.name}: its inbox is being worked on; try again in a minute")
+        raise ConfigurationError(
+            gettext("{name}: its inbox is being worked on; try again in a minute").format(name=connection.name)
+        )
     try:
         line = _Line(connection, webhooks, client, address, dry_run=dry_run)
         rows = {row.pk: row for row in (*extra, *_rows(connection))}

@@ -6,6 +6,7 @@ import logging
 from typing import Any
 
 from django.utils import timezone
+from django.utils.translation import gettext
 
 from mktg_integration.exceptions import ConfigurationError, CopyError, MktgError
 from mktg_integration.mirror.wipe import wipe
@@ -26,7 +27,9 @@ def disconnect(connection: Connection, *, delete_mirror: bool = False) -> bool:
     """
     if not connection.is_of_this_site():
         raise CopyError(
-            f"{connection.name} is bound to {connection.bound_url}: revoking its tokens here would cut that site off"
+            gettext("{name} is bound to {bound_url}: revoking its tokens here would cut that site off").format(
+                name=connection.name, bound_url=connection.bound_url
+            )
         )
     driver = connection.driver
     revoked = _revoked(connection, driver)

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from django.db import transaction
 from django.db.models import Model
+from django.utils.translation import gettext
 
 from mktg_integration import audit, shortcuts
 from mktg_integration.audit import Actor
@@ -33,7 +34,8 @@ def choose(
     """
     names, wanted = topic_names(), dict(topics or {})
     if unknown := sorted(set(wanted) - set(names)):
-        raise ValueError(f"there is no topic {', '.join(map(ascii, unknown))}; there are: {', '.join(names) or 'none'}")
+        text = gettext("there is no topic {unknown}; there are: {known}")
+        raise ValueError(text.format(unknown=", ".join(map(ascii, unknown)), known=", ".join(names) or gettext("none")))
     with transaction.atomic():
         now = standing(person)
         for topic in now.topics:

@@ -12,6 +12,7 @@ from typing import Any
 
 from django.db.models import QuerySet
 from django.utils import timezone
+from django.utils.translation import gettext
 
 from mktg_integration.conf import settings
 from mktg_integration.connections import Opened, open_client
@@ -135,8 +136,10 @@ class _Page:
         self.out.read += len(found)
         if len(gone) >= SUSPICIOUS and len(gone) > len(records) and not self.confirm_deletions:
             raise NotNowError(
-                f"{len(gone)} of {len(found)} contacts are not there: is it the same account? If they were deleted "
-                f"there, run python manage.py mktg_pull --connection {self.connection.name} --full --confirm-deletions"
+                gettext(
+                    "{gone} of {found} contacts are not there: is it the same account? If they were deleted there, "
+                    "run python manage.py mktg_pull --connection {name} --full --confirm-deletions"
+                ).format(gone=len(gone), found=len(found), name=self.connection.name)
             )
         if gone:
             self.out.gone += writer.mark_gone(self.connection, gone, as_of=asked)

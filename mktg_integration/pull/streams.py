@@ -9,6 +9,7 @@ from typing import Any
 
 from django.db.models import Q, QuerySet
 from django.utils import timezone
+from django.utils.translation import gettext
 
 from mktg_integration.exceptions import UnsupportedError
 from mktg_integration.mirror.rows import model_of
@@ -95,7 +96,10 @@ def chosen(streams: Sequence[Stream], names: Collection[str], driver: Provider[A
     """Those of these names (all without), in their order. Raises ``UnsupportedError`` that lists what there is."""
     known = [stream.name for stream in streams]
     unknown = sorted(set(names) - set(known))
-    if unknown or not known:
-        has = f"it has: {', '.join(known)}" if known else "it has no lists to read"
-        raise UnsupportedError(f"{driver.label} has no resource {', '.join(unknown) or 'to pull'} here; {has}")
+    if not known:
+        raise UnsupportedError(gettext("{service} has no lists to read").format(service=driver.label))
+    if unknown:
+        text = gettext("{service} has no resource {unknown} here; it has: {known}")
+        told = text.format(service=driver.label, unknown=", ".join(unknown), known=", ".join(known))
+        raise UnsupportedError(told)
     return [stream for stream in streams if not names or stream.name in names]
