@@ -9,6 +9,10 @@ from urllib.parse import quote, urlencode
 import pytest
 from django.db import connection
 
+from tests.browser.window import chromium, page, window
+
+__all__ = ["chromium", "page", "window"]
+
 
 @pytest.fixture
 def marketing(settings: Any) -> Iterator[Any]:

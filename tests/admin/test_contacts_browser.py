@@ -2,46 +2,15 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
-from django.contrib.auth import get_user_model
-from django.utils import timezone
 
-from mktg_integration.models import Heartbeat, OutboxRow
+from mktg_integration.models import OutboxRow
 from tests.push.conftest import Connect, person, send
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or ""
-
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.django_db(transaction=True),
-    pytest.mark.skipif(not CHROMIUM, reason="there is no Chromium"),
-]
-
-
-@pytest.fixture
-def page(live_server: Any, tasks: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    """A page of a headless Chromium, signed in, with no error on its console."""
-    playwright = pytest.importorskip("playwright.sync_api")
-    # Playwright's loop runs in this thread; the database is asked between its steps, never within.
-    monkeypatch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "1")
-    get_user_model().objects.create_superuser("root", "", "pass")
-    Heartbeat.objects.create(name="worker", at=timezone.now())
-    with playwright.sync_playwright() as running:
-        browser = running.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        opened = browser.new_page(base_url=live_server.url)
-        problems: list[str] = []
-        opened.on("pageerror", lambda error: problems.append(str(error)))
-        opened.goto("/admin/login/")
-        opened.fill("#id_username", "root")
-        opened.fill("#id_password", "pass")
-        opened.click("input[type=submit]")
-        yield opened
-        browser.close()
-    assert problems == []
+pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("tasks")]
 
 
 def test_a_person_is_sent_and_tagged(

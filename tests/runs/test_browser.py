@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from django.contrib.auth import get_user_model
 from django.utils import timezone
 
 from mktg_integration.models import Connection, Run, RunKind, RunStatus
@@ -16,34 +13,7 @@ from tests.push.conftest import emails, send
 from tests.runs.conftest import COMMAND, Queue
 from tests.runs.test_push import make_people
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or ""
-
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.django_db(transaction=True),
-    pytest.mark.skipif(not CHROMIUM, reason="there is no Chromium"),
-]
-
-
-@pytest.fixture
-def page(live_server: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    """A page of a headless Chromium, signed in, with no error on its console."""
-    playwright = pytest.importorskip("playwright.sync_api")
-    # Playwright's loop runs in this thread; the database is asked between its steps, never within.
-    monkeypatch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "1")
-    get_user_model().objects.create_superuser("root", "", "pass")
-    with playwright.sync_playwright() as running:
-        browser = running.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        opened = browser.new_page(base_url=live_server.url)
-        problems: list[str] = []
-        opened.on("pageerror", lambda error: problems.append(str(error)))
-        opened.goto("/admin/login/")
-        opened.fill("#id_username", "root")
-        opened.fill("#id_password", "pass")
-        opened.click("input[type=submit]")
-        yield opened
-        browser.close()
-    assert problems == []
+pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
 
 def test_the_page_follows_the_run_and_shows_its_end(kit: Connection, queue: Queue, page: Any) -> None:
@@ -58,7 +28,7 @@ def test_the_page_follows_the_run_and_shows_its_end(kit: Connection, queue: Queu
 
     streams = {"contacts": {"state": "reading", "added": 150}}
     Run.objects.update(moved_at=timezone.now(), counts={"asked": {}, "added": 150, "streams": streams})
-    page.wait_for_function("document.querySelector('progress').value === 75")
+    page.wait_for_selector("progress[value='75']")
     assert "150 of 200" in page.inner_text("[data-words]")
     assert "150" in page.inner_text("[data-stream=contacts]")
 
