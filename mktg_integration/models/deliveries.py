@@ -24,7 +24,9 @@ class Attempt(models.Model):
 
     key = KeyField(max_length=191)
     """Of the outbox row."""
-    connection = models.ForeignKey(Connection, on_delete=models.CASCADE, db_constraint=False, related_name="+")
+    connection = models.ForeignKey(
+        Connection, verbose_name=_("connection"), on_delete=models.CASCADE, db_constraint=False, related_name="+"
+    )
     kind = models.CharField(_("kind"), max_length=16, choices=Kind)
     subject = KeyField(_("person"), max_length=80)
     at = models.DateTimeField(_("at"))

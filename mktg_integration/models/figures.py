@@ -14,7 +14,9 @@ class DailyFigures(models.Model):
 
     key = KeyField(max_length=40, primary_key=True)
     """``<connection id>:<YYYY-MM-DD>``."""
-    connection = models.ForeignKey(Connection, on_delete=models.CASCADE, db_constraint=False, related_name="+")
+    connection = models.ForeignKey(
+        Connection, verbose_name=_("connection"), on_delete=models.CASCADE, db_constraint=False, related_name="+"
+    )
     day = models.DateField(_("day"))
     active = models.PositiveIntegerField(_("active contacts"), default=0)
     """At the time of the last measuring of the day, as far as the mirror knows."""

@@ -38,7 +38,11 @@ class WebhookSubscription(models.Model):
     key = KeyField(max_length=100, primary_key=True)
     """``<connection id>:<digest of event and parameter>``; ``<connection id>:signed`` for the signed kind."""
     connection = models.ForeignKey(
-        Connection, on_delete=models.CASCADE, related_name="webhook_subscriptions", db_constraint=False
+        Connection,
+        verbose_name=_("connection"),
+        on_delete=models.CASCADE,
+        related_name="webhook_subscriptions",
+        db_constraint=False,
     )
     event = models.CharField(_("event"), max_length=100)
     parameter = models.TextField(_("parameter"), blank=True)
@@ -73,7 +77,9 @@ class InboxRow(models.Model):
 
     key = KeyField(max_length=100, primary_key=True)
     """Random; for a delivery that can be told from its repetition a digest, so that the repetition is not stored."""
-    connection = models.ForeignKey(Connection, on_delete=models.CASCADE, db_constraint=False, related_name="+")
+    connection = models.ForeignKey(
+        Connection, verbose_name=_("connection"), on_delete=models.CASCADE, db_constraint=False, related_name="+"
+    )
     kind = models.CharField(_("kind"), max_length=16, choices=InboxKind)
     event = models.CharField(_("event"), max_length=100, blank=True)
     parameter = models.CharField(_("parameter"), max_length=150, blank=True)

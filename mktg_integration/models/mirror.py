@@ -28,7 +28,9 @@ class Mirrored(models.Model):
     look-up; ``seen_at`` is the time as of which the row is true and guards against older answers."""
 
     key = KeyField(max_length=191, primary_key=True)
-    connection = models.ForeignKey(Connection, on_delete=models.CASCADE, db_constraint=False, related_name="+")
+    connection = models.ForeignKey(
+        Connection, verbose_name=_("connection"), on_delete=models.CASCADE, db_constraint=False, related_name="+"
+    )
     remote_id = KeyField(_("remote id"), max_length=150)
     raw = models.JSONField(_("as answered"), default=dict)
     digest = models.CharField(max_length=32, editable=False)

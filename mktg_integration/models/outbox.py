@@ -37,7 +37,12 @@ class OutboxBase(models.Model):
     """``<connection id>:<kind>:<subject>`` for a profile, with the idempotency key behind it for an occurrence. A
     natural key: re-marks are plain upserts, without a second unique index to deadlock on."""
     connection = models.ForeignKey(
-        Connection, on_delete=models.CASCADE, db_constraint=False, related_name="+", db_index=False
+        Connection,
+        verbose_name=_("connection"),
+        on_delete=models.CASCADE,
+        db_constraint=False,
+        related_name="+",
+        db_index=False,
     )
     kind = models.CharField(_("kind"), max_length=16, choices=Kind)
     subject = KeyField(_("person"), max_length=80)
@@ -117,7 +122,9 @@ class BulkJob(models.Model):
 
     key = KeyField(max_length=32, primary_key=True)
     """Random."""
-    connection = models.ForeignKey(Connection, on_delete=models.CASCADE, db_constraint=False, related_name="+")
+    connection = models.ForeignKey(
+        Connection, verbose_name=_("connection"), on_delete=models.CASCADE, db_constraint=False, related_name="+"
+    )
     state = models.CharField(_("state"), max_length=16, choices=BulkState, default=BulkState.WAITING)
     size = models.PositiveIntegerField(_("people"))
     subjects = models.JSONField(default=list)

@@ -15,7 +15,7 @@ class Lead(models.Model):
     """A person without an account, as a newsletter form makes one: a stored profile."""
 
     email = models.CharField(_("email"), max_length=254)
-    email_key = KeyField(max_length=254, unique=True, editable=False)
+    email_key = KeyField(_("address"), max_length=254, unique=True, editable=False)
     first_name = models.CharField(_("first name"), max_length=255, blank=True)
     last_name = models.CharField(_("last name"), max_length=255, blank=True)
     fields = models.JSONField(_("fields"), default=dict, blank=True)
@@ -48,15 +48,15 @@ class ExplicitActs(models.Model):
 
     key = KeyField(max_length=120, primary_key=True)
     """``<scope>:<subject>``."""
-    subject = KeyField(max_length=80, db_index=True)
-    scope = models.CharField(max_length=32, default="*")
-    consent = models.CharField(max_length=16, blank=True)
-    consent_who = models.CharField(max_length=255, blank=True)
-    consent_when = models.DateTimeField(null=True)
-    consent_how = models.CharField(max_length=255, blank=True)
+    subject = KeyField(_("person"), max_length=80, db_index=True)
+    scope = models.CharField(_("where"), max_length=32, default="*")
+    consent = models.CharField(_("consent"), max_length=16, blank=True)
+    consent_who = models.CharField(_("who noted the consent"), max_length=255, blank=True)
+    consent_when = models.DateTimeField(_("consent given at"), null=True)
+    consent_how = models.CharField(_("how the person agreed"), max_length=255, blank=True)
     form = models.CharField(max_length=255, blank=True, default="")
     """The form that asks for the confirmation of ``subscribe(form=…)``, by name or remote id."""
-    tags = models.JSONField(default=dict)
+    tags = models.JSONField(_("tags"), default=dict)
     """``{"<name>": true to add | false to remove}``."""
     pid = models.CharField(max_length=255, blank=True, default="", editable=False)
     """Under what ConvertLoop knows the visitor who became this person, where the site may remember it."""
@@ -85,8 +85,8 @@ class OptOut(models.Model):
 
     key = KeyField(max_length=100, primary_key=True)
     """``<scope>:<address_hash>``."""
-    address_hash = models.CharField(max_length=64, db_index=True)
-    scope = models.CharField(max_length=32)
+    address_hash = models.CharField(_("hash of the address"), max_length=64, db_index=True)
+    scope = models.CharField(_("where"), max_length=32)
     kind = models.CharField(_("kind"), max_length=16, choices=OptOutKind)
     source = models.CharField(_("told by"), max_length=64, blank=True)
     """A connection's name, or ``site``."""
@@ -105,20 +105,22 @@ class SyncState(models.Model):
 
     key = KeyField(max_length=120, primary_key=True)
     """``<connection id>:<subject>``."""
-    connection = models.ForeignKey(Connection, on_delete=models.CASCADE, db_constraint=False, related_name="+")
-    subject = KeyField(max_length=80)
+    connection = models.ForeignKey(
+        Connection, verbose_name=_("connection"), on_delete=models.CASCADE, db_constraint=False, related_name="+"
+    )
+    subject = KeyField(_("person"), max_length=80)
     contact = models.ForeignKey(
         Contact, null=True, on_delete=models.SET_NULL, db_constraint=False, related_name="sync_states"
     )
-    email_key = KeyField(max_length=254, blank=True)
+    email_key = KeyField(_("address"), max_length=254, blank=True)
     sent = models.JSONField(default=dict)
     """The last sent ``Snapshot``: email, values, company, tags, consent, evidence."""
-    owned_tags = models.JSONField(default=list)
+    owned_tags = models.JSONField(_("tags added by this site"), default=list)
     """Names of the tags that we added."""
-    sent_at = models.DateTimeField(null=True)
+    sent_at = models.DateTimeField(_("last sent"), null=True)
     status = models.PositiveSmallIntegerField(_("HTTP status"), null=True)
     request_id = models.CharField(_("request id"), max_length=128, blank=True, default="")
-    note = models.CharField(max_length=500, blank=True)
+    note = models.CharField(_("left out at the last push"), max_length=500, blank=True)
     """What was left out at the last push, and why."""
 
     class Meta:

@@ -38,7 +38,11 @@ class PullCheckpoint(models.Model):
     key = KeyField(max_length=120, primary_key=True)
     """``<connection id>:<stream>``."""
     connection = models.ForeignKey(
-        Connection, on_delete=models.CASCADE, db_constraint=False, related_name="checkpoints"
+        Connection,
+        verbose_name=_("connection"),
+        on_delete=models.CASCADE,
+        db_constraint=False,
+        related_name="checkpoints",
     )
     stream = models.CharField(_("resource"), max_length=64)
     table = models.CharField(max_length=64)

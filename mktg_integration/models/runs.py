@@ -26,7 +26,9 @@ class RunStatus(models.TextChoices):
 class Run(models.Model):
     """One pull, push or reconcile. A push's run is written when it ends, so that a drain stays cheap."""
 
-    connection = models.ForeignKey(Connection, on_delete=models.CASCADE, db_constraint=False, related_name="runs")
+    connection = models.ForeignKey(
+        Connection, verbose_name=_("connection"), on_delete=models.CASCADE, db_constraint=False, related_name="runs"
+    )
     kind = models.CharField(_("kind"), max_length=16, choices=RunKind)
     status = models.CharField(_("status"), max_length=16, choices=RunStatus, default=RunStatus.RUNNING)
     started_at = models.DateTimeField(_("started at"))
@@ -42,7 +44,7 @@ class Run(models.Model):
     """Of a reconcile: ``{kind: [subject, …]}``."""
     is_preview = models.BooleanField(_("preview"), default=False)
     """It told what it would do, and did nothing."""
-    cancel_requested = models.BooleanField(default=False)
+    cancel_requested = models.BooleanField(_("cancel requested"), default=False)
     requested_by = models.ForeignKey(
         django_settings.AUTH_USER_MODEL,
         verbose_name=_("asked for by"),
