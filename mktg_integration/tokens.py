@@ -16,6 +16,7 @@ from typing import Any
 
 from django.db import DatabaseError, connections, router, transaction
 from django.utils import timezone
+from django.utils.translation import gettext
 
 from mktg_integration import sql
 from mktg_integration.conf import NAME, settings
@@ -116,7 +117,9 @@ def app_client(
     secret = own.get(names.client_secret) if names and client_id else None
     if not client_id and not given.get("CLIENT_ID"):
         raise ConfigurationError(
-            f'{NAME}["OAUTH"]["{driver.name}"]: set CLIENT_ID and CLIENT_SECRET of your app at {driver.label}'
+            gettext(
+                '{setting}["OAUTH"]["{provider}"]: set CLIENT_ID and CLIENT_SECRET of your app at {service}'
+            ).format(setting=NAME, provider=driver.name, service=driver.label)
         )
     return driver.oauth_client(
         base_url=base_url or str(given.get("BASE_URL") or driver.default_base_url),
@@ -138,8 +141,10 @@ def refresh(connection: Connection, driver: Provider[Any, Any], *, refused: str 
     """
     if not connection.is_of_this_site():
         raise CopyError(
-            f"{connection.name} is bound to {connection.bound_url}, and PUBLIC_URL here is another: confirm in the "
-            "admin that this site is the one that acts for it"
+            gettext(
+                "{name} is bound to {bound_url}, and PUBLIC_URL here is another: confirm in the admin that this "
+                "site is the one that acts for it"
+            ).format(name=connection.name, bound_url=connection.bound_url)
         )
     row = _made(connection, driver)
     give_up_at = time.monotonic() + settings.CALL_SECONDS + settings.CONNECT_SECONDS
@@ -176,7 +181,7 @@ def store(
         defaults={**_values(pair, now), "origin": origin, "refused_at": None, "disconnected_at": None},
     )
     connection.oauth = row
-    _look_well(connection)
+    credentials_work(connection)
     return row
 
 
@@ -202,7 +207,7 @@ def _ask(connection: Connection, driver: Provider[Any, Any], row: OAuthToken) ->
     finally:
         client.close()
     if is_stored:
-        _look_well(connection)
+        credentials_work(connection)
         logger.info("%s: the access token was refreshed", connection.name)
     return now
 
@@ -231,14 +236,16 @@ def _after_failure(
             else "the service refuses the refresh token (used elsewhere, revoked or expired)"
         )
         if mine.filter(refused_at=None).update(refused_at=timezone.now()):
-            _needs_reconnect(connection, f"{why}: connect the account again")
+            needs_reconnect(connection, f"{why}: connect the account again")
         raise _error(driver, Action.RECONNECT, "reconnect", f"{why}: connect the account again") from None
     if error.answered:
         mine.update(asked_at=row.asked_at)
     if is_refused_client(error):
         raise ConfigurationError(
-            f"{driver.label} refuses this site's app: check CLIENT_ID and CLIENT_SECRET in "
-            f'{NAME}["OAUTH"]["{driver.name}"]'
+            gettext(
+                "{service} refuses this site's app: check CLIENT_ID and CLIENT_SECRET in "
+                '{setting}["OAUTH"]["{provider}"]'
+            ).format(service=driver.label, setting=NAME, provider=driver.name)
         ) from None
     raise error
 
@@ -267,8 +274,8 @@ def _save(update: Callable[[], int], alias: str) -> bool:
     return False
 
 
-def _needs_reconnect(connection: Connection, detail: str) -> None:
-    """Once for each pair that is refused. The outbox keeps its rows."""
+def needs_reconnect(connection: Connection, detail: str) -> None:
+    """The service refuses the credentials: the connection waits, staff are told, the outbox keeps its rows."""
     now = timezone.now()
     values = {
         "wait_reason": WaitReason.RECONNECT,
@@ -287,7 +294,8 @@ def _needs_reconnect(connection: Connection, detail: str) -> None:
     )
 
 
-def _look_well(connection: Connection) -> None:
+def credentials_work(connection: Connection) -> None:
+    """Ends the wait for other credentials, if there is one."""
     ended = ConnectionState.objects.filter(connection=connection, wait_reason=WaitReason.RECONNECT)
     ended.update(wait_reason=WaitReason.NONE, wait_detail="", wait_until=None)
 
@@ -308,7 +316,7 @@ def _made(connection: Connection, driver: Provider[Any, Any]) -> OAuthToken:
         return row
     endpoints, given = driver.oauth, connection.given_credentials()
     if endpoints is None:
-        raise ConfigurationError(f"{driver.label} has no OAuth")
+        raise ConfigurationError(gettext("{service} has no OAuth").format(service=driver.label))
     first = {
         "pair": {
             "access_token": given.get(endpoints.access_token, ""),

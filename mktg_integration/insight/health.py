@@ -29,6 +29,7 @@ from mktg_integration.models import (
     Lane,
     OAuthToken,
     OutboxRow,
+    PullCheckpoint,
     Run,
     RunKind,
     RunStatus,
@@ -89,6 +90,8 @@ class Health:
     last_failure_at: datetime | None = None
     last_pull: LastRun | None = None
     last_push: LastRun | None = None
+    asks_about_deletions: bool = False
+    """A pull missed so much that it marked nothing of it as gone."""
     token_expires_at: datetime | None = None
     rate: RateUse | None = None
     outbox: dict[str, int] = field(default_factory=dict)
@@ -145,6 +148,8 @@ class _Facts:
         # Not the pair: a wrong key must break no page.
         self.tokens = {token.pk: token for token in OAuthToken.objects.filter(pk__in=pks).defer("pair")}
         self.rates = rate_uses(connections)
+        asking = PullCheckpoint.objects.filter(connection__in=pks, missing__gt=0)
+        self.asking = set(asking.values_list("connection_id", flat=True))
         self._read_newest(pks)
         self._count(pks)
 
@@ -200,6 +205,7 @@ def _health(connection: Connection, facts: _Facts, site: SiteHealth) -> Health:
         last_failure_at=state.last_failure_at if state is not None else None,
         last_pull=facts.last_run(pk, RunKind.PULL),
         last_push=facts.last_run(pk, RunKind.PUSH),
+        asks_about_deletions=pk in facts.asking,
         token_expires_at=token.expires_at if token is not None and token.disconnected_at is None else None,
         rate=facts.rates.get(pk),
         outbox={lane.name.lower(): facts.outbox[pk, lane] for lane in Lane},
@@ -212,6 +218,7 @@ def _health(connection: Connection, facts: _Facts, site: SiteHealth) -> Health:
         or _waiting(state, facts.now, health)
         or _new(health)
         or _degraded(health, state, facts.now, site)
+        or _asking(health)
         or _healthy(health)
     )
     health.state, health.reason, health.todo = told
@@ -320,6 +327,17 @@ def _degraded(health: Health, state: ConnectionState | None, now: datetime, site
     return None
 
 
+def _asking(health: Health) -> Told | None:
+    if not health.asks_about_deletions:
+        return None
+    text = gettext("The last full pull missed so much that nothing of it was marked as deleted.")
+    return (
+        HealthState.DEGRADED,
+        text,
+        gettext("Look at the run of the pull, and confirm the deletions if they are real."),
+    )
+
+
 def _healthy(health: Health) -> Told:
     good = _last_good(health)
     ago = timesince(good) if good is not None else ""
@@ -333,7 +351,9 @@ def _failed(run: LastRun | None) -> bool:
 def _last_good(health: Health) -> datetime | None:
     """When a call last went well: one that sent, or one that read."""
     pull = health.last_pull
-    times = [health.last_success_at, pull.at if pull is not None and pull.status == RunStatus.DONE else None]
+    # Who asks has read all that there is to read.
+    good = (RunStatus.DONE, RunStatus.WAITING) if health.asks_about_deletions else (RunStatus.DONE,)
+    times = [health.last_success_at, pull.at if pull is not None and pull.status in good else None]
     return max((time for time in times if time is not None), default=None)
 
 

@@ -16,7 +16,16 @@ from mktg_integration import background
 from mktg_integration.conf import settings
 from mktg_integration.exceptions import Action, ConfigurationError, CopyError, MktgError, ServiceError
 from mktg_integration.http import Unlimited
-from mktg_integration.models import Connection, PullCheckpoint, PullPhase, Run, RunKind, RunStatus
+from mktg_integration.models import (
+    Connection,
+    ConnectionState,
+    PullCheckpoint,
+    PullPhase,
+    Run,
+    RunKind,
+    RunStatus,
+    WaitReason,
+)
 from mktg_integration.pull import paces
 from mktg_integration.pull.fetch import Fetcher, Paused
 from mktg_integration.pull.lease import Lease, take_lease
@@ -28,7 +37,7 @@ from mktg_integration.pull.stream import ParentVanishedError, StreamPull, Tools
 from mktg_integration.pull.streams import Stream, chosen, streams_of
 from mktg_integration.pull.sweep import TooManyMissing
 from mktg_integration.running import Cancelled, RunWriter, TakenOver, reopen
-from mktg_integration.tokens import held_tokens
+from mktg_integration.tokens import credentials_work, held_tokens, needs_reconnect
 
 logger = logging.getLogger("mktg_integration.pull")
 
@@ -184,6 +193,8 @@ class _Pull:
             fetcher.close()
         if self.failures:
             return RunStatus.FAILED, "; ".join(self.failures), None
+        if self.progress.streams:
+            credentials_work(self.connection)
         return RunStatus.DONE, "", None
 
     def _may_go_on(self) -> bool:
@@ -222,6 +233,8 @@ class _Pull:
             raise
         except ServiceError as error:
             self._failed(stream, counts, error)
+            if error.action is Action.RECONNECT:
+                self._say_refused(error)
             return error.action not in (Action.RETRY, Action.RECONNECT, Action.WAIT)
         except MktgError as error:
             self._failed(stream, counts, error)
@@ -237,6 +250,12 @@ class _Pull:
         self.failures.append(f"{stream.name}: {error}")
         self.progress.writer.failed(stream.name, error)
         logger.error("%s: %s: %s", self.connection.name, stream.name, error)
+
+    def _say_refused(self, error: ServiceError) -> None:
+        """Once: whoever refreshes tokens, or a drain, may have said it before."""
+        waits = ConnectionState.objects.filter(connection=self.connection, wait_reason=WaitReason.RECONNECT)
+        if not waits.exists():
+            needs_reconnect(self.connection, str(error))
 
     def _log(self, status: RunStatus, detail: str) -> None:
         counts = self.progress.run.counts

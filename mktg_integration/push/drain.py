@@ -486,5 +486,7 @@ def _wait(connection: Connection, stop: Stop) -> float:
     state.save(update_fields=["wait_reason", "wait_detail", "wait_until", "outages", "last_failure_at"])
     if is_new and stop.reason in NEEDS_A_PERSON:
         logger.error("%s needs attention: %s", connection.name, stop.detail or stop.reason)
-        connection_needs_attention.send(sender=Connection, connection=connection, reason=str(stop.reason))
+        connection_needs_attention.send_robust(
+            sender=Connection, connection=connection, reason=str(stop.reason), detail=stop.detail
+        )
     return seconds

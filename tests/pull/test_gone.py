@@ -9,12 +9,13 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
+from mktg_integration.background.q2 import install_schedules
+from mktg_integration.insight.health import HealthState, healths
 from mktg_integration.mirror import writer
-from mktg_integration.models import Connection, Contact, PullCheckpoint, PullPage, Run, Tag, Tagging
+from mktg_integration.models import Connection, Contact, Heartbeat, PullCheckpoint, PullPage, Run, Tag, Tagging
 from mktg_integration.pull import sweep
 from mktg_integration.records import ContactRecord, ContactStatus
 from mktg_integration.sandbox.server import Sandbox
-from mktg_integration.signals import connection_needs_attention
 from tests.pull.conftest import Fill, Pull, people, tag, tagging
 
 
@@ -66,29 +67,36 @@ def test_more_than_a_share_stops_and_asks(read: Pull, fill: Fill) -> None:
     assert run.status == "waiting"
 
 
-def test_staff_are_told_once_that_it_asks(read: Pull, fill: Fill) -> None:
-    told: list[dict[str, Any]] = []
+def test_staff_are_told_once_that_it_asks(read: Pull, fill: Fill, attention: list[dict[str, Any]]) -> None:
+    fill(subscribers=people(100))
+    read("contacts")
+    fill(subscribers=people(94))
+    read("contacts", full=True)
+    read("contacts", full=True)
+    assert [(told["connection"], told["reason"]) for told in attention] == [("kit", "deletions")]
+    assert "6 of 100" in attention[0]["detail"]
+    assert "person" not in attention[0]["detail"]
 
-    def hear(**given: Any) -> None:
-        told.append(given)
+    read(confirm_deletions=True)
+    fill(subscribers=people(50))
+    read("contacts", full=True)
+    assert len(attention) == 2, "another question"
 
-    connection_needs_attention.connect(hear)
-    try:
-        fill(subscribers=people(100))
-        read("contacts")
-        fill(subscribers=people(94))
-        read("contacts", full=True)
-        read("contacts", full=True)
-        assert [(one["connection"].name, one["reason"]) for one in told] == [("kit", "deletions")]
-        assert "6 of 100" in told[0]["detail"]
-        assert "person" not in told[0]["detail"]
 
-        read(confirm_deletions=True)
-        fill(subscribers=people(50))
-        read("contacts", full=True)
-        assert len(told) == 2, "another question"
-    finally:
-        connection_needs_attention.disconnect(hear)
+def test_a_connection_whose_pull_asks_does_not_look_well(read: Pull, fill: Fill, kit: Connection) -> None:
+    Heartbeat.objects.create(name="worker", at=timezone.now())
+    install_schedules()
+    fill(subscribers=people(100))
+    read("contacts")
+    assert healths([kit])[0].state == HealthState.HEALTHY
+
+    fill(subscribers=people(50))
+    read("contacts", full=True)
+    (health,) = healths([kit])
+    assert (health.state, "confirm the deletions" in health.todo) == (HealthState.DEGRADED, True)
+
+    read(confirm_deletions=True)
+    assert healths([kit])[0].state == HealthState.HEALTHY
 
 
 def test_a_person_confirms(read: Pull, fill: Fill) -> None:

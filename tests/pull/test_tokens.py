@@ -12,7 +12,6 @@ from django.utils import timezone
 from mktg_integration.models import Connection, ConnectionState, Contact, OAuthToken, WaitReason
 from mktg_integration.pull.engine import PullReport, pull
 from mktg_integration.sandbox.server import Sandbox
-from mktg_integration.signals import connection_needs_attention
 from tests.oauth.conftest import PUBLIC_URL, app_of, asked, browser, connected, kit  # noqa: F401 (fixtures)
 from tests.pull.conftest import Fill, people, tag
 
@@ -61,23 +60,14 @@ def test_a_token_that_runs_out_between_two_pages_is_refreshed_and_the_page_asked
 
 
 def test_a_refresh_that_is_refused_ends_the_pull_keeps_its_pages_and_tells_staff(
-    refreshable: Connection, mktg_sandbox: Sandbox
+    refreshable: Connection, mktg_sandbox: Sandbox, attention: list[dict[str, Any]]
 ) -> None:
-    heard: list[str] = []
-
-    def hear(*, reason: str, **_: Any) -> None:
-        heard.append(reason)
-
-    connection_needs_attention.connect(hear)
-    try:
-        report = pull_and(refreshable, lambda: expire(mktg_sandbox, spent=True))
-    finally:
-        connection_needs_attention.disconnect(hear)
+    report = pull_and(refreshable, lambda: expire(mktg_sandbox, spent=True))
 
     assert report.status == "failed"
     assert "connect the account again" in report.detail
     assert 0 < Contact.objects.count() < 3500
-    assert heard == ["reconnect"]
+    assert [told["reason"] for told in attention] == ["reconnect"]
     assert ConnectionState.objects.get().wait_reason == WaitReason.RECONNECT
 
 
@@ -105,3 +95,18 @@ def test_an_app_that_is_refused_ends_the_pull_at_the_first_resource(
     assert report.status == "failed"
     assert "CLIENT_ID" in report.detail
     assert list(report.streams) == ["account"]
+
+
+def test_credentials_that_are_refused_are_told_once_and_forgotten_when_they_work_again(
+    refreshable: Connection, mktg_sandbox: Sandbox, attention: list[dict[str, Any]]
+) -> None:
+    mktg_sandbox.faults.add(service="kit", operation=CONTACTS, effect="status", status=401)
+    for _ in range(2):
+        assert pull(refreshable.pk, resources=["contacts"], patient=True).status == "failed"
+
+    assert [told["reason"] for told in attention] == ["reconnect"]
+    assert ConnectionState.objects.get(connection=refreshable).wait_reason == WaitReason.RECONNECT
+
+    mktg_sandbox.faults.clear()
+    assert pull(refreshable.pk, resources=["contacts"], patient=True).status == "done"
+    assert ConnectionState.objects.get(connection=refreshable).wait_reason == WaitReason.NONE
