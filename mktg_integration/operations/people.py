@@ -198,7 +198,7 @@ def _subject_of(person: models.Model) -> str:
 def _addresses_left(subject: str) -> list[str]:
     sent = SyncState.objects.filter(subject=subject).values_list("sent", flat=True)
     known = Contact.objects.filter(subject=subject).values_list("email", flat=True)
-    return sorted({str(one.get("email", "")) for one in sent} | set(known) - {""})
+    return sorted({*(str(one.get("email") or "") for one in sent), *known} - {""})
 
 
 # The work, and its entry

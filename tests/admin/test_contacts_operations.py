@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from mktg_integration.audit import Actor
 from mktg_integration.exceptions import NotNowError, UnsupportedError
-from mktg_integration.models import AuditEntry, Connection, ExplicitActs, Lane, Lead, OutboxRow
+from mktg_integration.models import AuditEntry, Connection, ExplicitActs, Lane, Lead, OutboxRow, SyncState
 from mktg_integration.operations import people
 from mktg_integration.push import outbox
 from tests.push.conftest import Connect
@@ -59,6 +59,12 @@ def test_what_is_no_person_is_refused(kit: Connection, subject: str) -> None:
         with pytest.raises(UnsupportedError, match="user:<id>"):
             act()
     assert not OutboxRow.objects.exists()
+
+
+def test_who_is_gone_and_was_sent_without_an_address_is_nobody(kit: Connection) -> None:
+    SyncState.objects.create(key=f"{kit.pk}:user:4711", connection=kit, subject="user:4711", sent={"first_name": "Ada"})
+    with pytest.raises(NotNowError, match="user:4711"):
+        people.forget(COMMAND, "user:4711")
 
 
 def test_who_is_gone_is_neither_subscribed_nor_forgotten(kit: Connection) -> None:
