@@ -56,6 +56,7 @@ def test_one_is_gone_at_the_service(connection: Connection, kit: Sandbox) -> Non
         (batch(), "t=1,v1=00", "note", "mktg_webhooks secret --connection kit"),
         (b"{}", "", "problem", "mktg_webhooks replay --connection kit"),
     ],
+    ids=["refused", "not understood"],
 )
 def test_what_was_refused_and_what_was_not_understood(
     mailbox: Mailbox, body: bytes, mark: str, level: str, command: str
