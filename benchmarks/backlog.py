@@ -14,6 +14,7 @@ from typing import NamedTuple
 from django.contrib.auth import get_user_model
 
 from benchmarks.site import Sandbox, connected, counting_statements, database, make_users
+from mktg_integration.people import user_subject
 from mktg_integration.push import outbox
 from mktg_integration.push.drain import drain
 from tests.push.conftest import MAPPING, declared, define_conversion_fields
@@ -68,7 +69,7 @@ def main() -> None:
 def measure(case: Case, people: int, connection_id: int, sandbox: Sandbox) -> None:
     make_users(people, fields=case.fields, groups=case.groups)
     users = get_user_model().objects.values_list("pk", flat=True)
-    outbox.mark([outbox.user_subject(pk) for pk in users])
+    outbox.mark([user_subject(pk) for pk in users])
     start = time.perf_counter()
     with counting_statements() as statements:
         report = drain(connection_id, foreground=True)

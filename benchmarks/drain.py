@@ -19,6 +19,7 @@ from benchmarks.site import Sandbox, connected, counting_statements, database, m
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Group
 
+from mktg_integration.people import user_subject
 from mktg_integration.push import outbox
 from mktg_integration.push.drain import drain
 from tests.push.conftest import MAPPING, declared, define_conversion_fields
@@ -59,7 +60,7 @@ def add_group(name: str) -> None:
 
 def measure(which: str, service: str, connection_id: int, given: argparse.Namespace) -> None:
     users = get_user_model().objects.values_list("pk", flat=True)
-    outbox.mark([outbox.user_subject(pk) for pk in users])
+    outbox.mark([user_subject(pk) for pk in users])
     start = time.perf_counter()
     with counting_statements() as statements:
         report = drain(connection_id, seconds=3600.0, foreground=True)

@@ -17,6 +17,7 @@ from django.contrib.auth import get_user_model
 
 from benchmarks.site import Sandbox, connected, database, make_users, site_of
 from mktg_integration.models import OutboxRow
+from mktg_integration.people import user_subject
 from mktg_integration.push import outbox, wake
 from tests.e2e.processes import Site, wait_until
 from tests.push.conftest import MAPPING, declared
@@ -48,7 +49,7 @@ def queue_work(seconds: float, connections: int) -> None:
     windows = math.ceil(seconds / WINDOW_SECONDS) + 1
     make_users(math.ceil(2 * REQUESTS * windows / connections))
     users = get_user_model().objects.values_list("pk", flat=True)
-    outbox.mark([outbox.user_subject(pk) for pk in users])
+    outbox.mark([user_subject(pk) for pk in users])
     wake.wake(urgent=True)
 
 

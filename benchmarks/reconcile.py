@@ -17,7 +17,7 @@ from typing import Any
 
 from benchmarks.site import connected, counting_statements, database, make_users
 from mktg_integration.models import Connection, OutboxRow, SyncState
-from mktg_integration.push.outbox import user_subject
+from mktg_integration.people import user_subject
 from mktg_integration.push.reconcile import Reconciled, reconcile
 
 CHUNK = 2000

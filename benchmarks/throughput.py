@@ -16,6 +16,7 @@ from benchmarks.site import Sandbox, connected, database, make_users, site_of
 from django.contrib.auth import get_user_model
 
 from mktg_integration.conf import settings
+from mktg_integration.people import user_subject
 from mktg_integration.push import outbox
 from tests.push.conftest import MAPPING, declared
 
@@ -31,7 +32,7 @@ def main() -> None:
         with connected(connections, PROFILE=MAPPING), site_of(keys) as site:
             make_users(given.people, fields=True, groups=("VIP",))
             users = get_user_model().objects.values_list("pk", flat=True)
-            outbox.mark([outbox.user_subject(pk) for pk in users])
+            outbox.mark([user_subject(pk) for pk in users])
             if site.run("mktg_push") != 0:
                 raise SystemExit(site.output())
             entries = sandbox.log.entries("convertloop")

@@ -1,18 +1,74 @@
-"""People of the site: users by their address, and leads."""
+"""People of the site: users and leads, by their address and by their subject (``user:<pk>``, ``lead:<id>``)."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from django.contrib.auth import get_user_model
+from django.core.exceptions import ValidationError
 from django.db import models
 
 from mktg_integration.conf import NAME, settings
-from mktg_integration.models import Contact, Lead
+from mktg_integration.models import Contact, Lead, SyncState
 from mktg_integration.profile import clean_email, normal_email
 
 ALL = "*"
 """The scope of an act or an opt-out that is meant for all connections."""
+
+
+# Subjects
+
+
+def user_subject(user: Any) -> str:
+    """``user:<pk>`` of a user or of a user's primary key."""
+    return f"user:{getattr(user, 'pk', user)}"
+
+
+def lead_subject(lead: Any) -> str:
+    """``lead:<id>`` of a lead or of a lead's id."""
+    return f"lead:{getattr(lead, 'pk', lead)}"
+
+
+def subject_of(person: models.Model) -> str:
+    """The subject of a user or a lead."""
+    return lead_subject(person.pk) if isinstance(person, Lead) else user_subject(person)
+
+
+def parse_subject(subject: str) -> tuple[Literal["user", "lead"], str]:
+    """``("user" | "lead", primary key as text)``. Raises ``ValueError``."""
+    kind, separator, pk = subject.partition(":")
+    if not separator or not pk or kind not in ("user", "lead"):
+        raise ValueError(f"no subject: {kind!r} is neither user nor lead, or the key is missing")
+    return ("user" if kind == "user" else "lead"), pk
+
+
+def row_of(subject: str) -> models.Model | None:
+    """The user or the lead; None where there is none any more. Raises ``ValueError`` for what is no subject."""
+    kind, pk = parse_subject(subject)
+    users: Any = get_user_model()._default_manager
+    rows = users if kind == "user" else Lead.objects.select_related("user")
+    try:
+        row: models.Model | None = rows.filter(pk=pk).first()
+    except (ValueError, ValidationError):
+        # Written before the site changed its user model.
+        return None
+    return row
+
+
+def person_of(subject: str) -> models.Model | None:
+    """As ``row_of``; of a lead that became a user, the user."""
+    row = row_of(subject)
+    return row.user if isinstance(row, Lead) and row.user is not None else row
+
+
+def addresses_left(subject: str) -> list[str]:
+    """The addresses by which services know somebody who is gone here."""
+    sent = SyncState.objects.filter(subject=subject).values_list("sent", flat=True)
+    mirrored = Contact.objects.filter(subject=subject).values_list("email", flat=True)
+    return sorted({*(str(one.get("email") or "") for one in sent), *mirrored} - {""})
+
+
+# Addresses
 
 
 def user_by_email(email: str) -> models.Model | None:

@@ -34,7 +34,7 @@ from mktg_integration.models import (
     SyncState,
     Tag,
 )
-from mktg_integration.people import ALL, address_of, lead_for, user_by_email
+from mktg_integration.people import ALL, address_of, lead_for, lead_subject, user_by_email, user_subject
 from mktg_integration.profile import Consent, ConsentStatus
 from mktg_integration.providers.base import Verb
 from mktg_integration.providers.occurrences import Product, Purchase
@@ -354,15 +354,15 @@ def unsubscribe_headers(person: Someone) -> dict[str, str]:
 
 def _subject(person: Someone, **profile: Any) -> str:
     if isinstance(person, Lead):
-        return outbox.lead_subject(person.pk)
+        return lead_subject(person.pk)
     if isinstance(person, Contact):
         return person.subject or _subject(person.user or person.email, first_name=person.first_name, **profile)
     if isinstance(person, models.Model):
-        return outbox.user_subject(person)
+        return user_subject(person)
     user = user_by_email(person)
     if user is not None:
-        return outbox.user_subject(user)
-    return outbox.lead_subject(lead_for(person, **profile).pk)
+        return user_subject(user)
+    return lead_subject(lead_for(person, **profile).pk)
 
 
 def _addresses(person: Someone, subject: str) -> list[str]:
@@ -379,7 +379,7 @@ def _sharing(addresses: list[str]) -> set[str]:
     owners = Contact.objects.filter(email_key__in=keys).exclude(subject="").values_list("subject", flat=True)
     states = SyncState.objects.filter(email_key__in=keys).values_list("subject", flat=True)
     leads = Lead.objects.filter(email_key__in=keys, user=None).values_list("pk", flat=True)
-    return {*owners, *states, *(outbox.lead_subject(pk) for pk in leads)}
+    return {*owners, *states, *(lead_subject(pk) for pk in leads)}
 
 
 def _ids(name: str | None, verb: Verb | None) -> list[int] | None:

@@ -20,8 +20,8 @@ from mktg_integration.admin.person import TagForm
 from mktg_integration.exceptions import MktgError
 from mktg_integration.insight.masking import masked, sees_people
 from mktg_integration.operations import people
+from mktg_integration.people import user_subject
 from mktg_integration.permissions import SYNC, may
-from mktg_integration.push.outbox import user_subject
 from mktg_integration.push.pages import subject_pages
 
 if TYPE_CHECKING:

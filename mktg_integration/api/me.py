@@ -15,11 +15,10 @@ from mktg_integration import audit
 from mktg_integration.api.base import ApiView, actor_of
 from mktg_integration.api.openapi import documented
 from mktg_integration.models import AuditAction
-from mktg_integration.people import address_is_verified, address_of
+from mktg_integration.people import address_is_verified, address_of, subject_of
 from mktg_integration.preferences.choices import choose
 from mktg_integration.preferences.export import export_of
 from mktg_integration.preferences.hints import text_of
-from mktg_integration.preferences.people import subject_of
 from mktg_integration.preferences.standing import Standing, standing
 
 HOW: Final = "API"

@@ -17,8 +17,8 @@ from mktg_integration.api.mirror import PURCHASES, MirrorViews, PurchaseFilter, 
 from mktg_integration.api.openapi import documented
 from mktg_integration.models import Connection, Purchase
 from mktg_integration.models.commerce import DIGITS, PLACES
+from mktg_integration.people import person_of
 from mktg_integration.permissions import APP, SYNC
-from mktg_integration.preferences import people
 from mktg_integration.providers.occurrences import Product
 
 KEY_HEADER = "Idempotency-Key"
@@ -153,7 +153,7 @@ def _checked(kind: type[serializers.Serializer[Any]], request: Request) -> dict[
 
 def _person(subject: str) -> Any:
     try:
-        found = people.find(subject)
+        found = person_of(subject)
     except ValueError:
         raise serializers.ValidationError({"person": [_("Name a person as user:<pk> or lead:<id>.")]}) from None
     if found is None:

@@ -8,8 +8,6 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from django.contrib.auth import get_user_model
-from django.core.exceptions import ValidationError
 from django.db import models
 from django.utils.translation import gettext
 
@@ -27,14 +25,12 @@ from mktg_integration.models import (
     ExplicitActs,
     InboxRow,
     InboxState,
-    Lead,
     OptOut,
     SyncState,
     Tagging,
 )
-from mktg_integration.people import ALL, address_of
+from mktg_integration.people import ALL, address_of, row_of, user_subject
 from mktg_integration.profile import normal_email
-from mktg_integration.push.outbox import parse_subject, user_subject
 
 MOST = 30
 """Of each kind of thing that happened."""
@@ -107,7 +103,7 @@ def person_page(subject: str, connections: Sequence[Connection]) -> PersonPage:
 
     A fixed number of statements for each connection, none of which reads more than one person's rows.
     """
-    page = PersonPage(subject, _who(subject))
+    page = PersonPage(subject, row_of(subject))
     for connection in connections:
         found = look(subject, connection)
         page.sections.append(_section(found))
@@ -139,16 +135,6 @@ def tags_of(contact: Contact, state: SyncState | None) -> list[Tagged]:
 def _section(found: Look) -> Section:
     tags = tags_of(found.contact, found.state) if found.contact is not None else []
     return Section(found.connection, found.contact, found.state, compare(found), tags, trace_of(found))
-
-
-def _who(subject: str) -> models.Model | None:
-    kind, pk = parse_subject(subject)
-    people: Any = get_user_model()._default_manager if kind == "user" else Lead.objects
-    try:
-        who: models.Model | None = people.filter(pk=pk).first()
-    except (ValueError, ValidationError):
-        return None
-    return who
 
 
 # What happened

@@ -19,9 +19,10 @@ from django.utils.translation import gettext_lazy as _
 from mktg_integration.conf import settings
 from mktg_integration.exceptions import NotNowError, ProfileError
 from mktg_integration.models import Connection, Contact, CustomField, Kind, OutboxRow, PullCheckpoint
+from mktg_integration.people import user_subject
 from mktg_integration.profile import ConsentStatus, Mapper, Profile
 from mktg_integration.providers.base import Intent, Person, Snapshot
-from mktg_integration.push import outbox, people
+from mktg_integration.push import people
 from mktg_integration.push.introduce import load_catalogue
 
 NEWEST = 20
@@ -77,7 +78,7 @@ def sample(connection: Connection, user_id: str) -> Sample:
     """What would be told of this user. Raises ``NotNowError`` where there is no such user, ``ConfigurationError`` and
     ``DecryptionError`` where the connection or its mapping cannot be used."""
     user = _user(connection, user_id)
-    subject = outbox.user_subject(user)
+    subject = user_subject(user)
     driver = connection.driver
     options = driver.options(connection.account())
     profile, why = _mapped(connection, user)

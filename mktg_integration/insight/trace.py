@@ -27,10 +27,9 @@ from mktg_integration.insight.remedies import remedy
 from mktg_integration.insight.site import site_health
 from mktg_integration.models import Attempt, Connection, ConnectionState, DeadRow, Lead, OutboxRow
 from mktg_integration.models.connections import site_address
-from mktg_integration.people import ALL, address_is_verified
+from mktg_integration.people import ALL, address_is_verified, parse_subject
 from mktg_integration.profile import UNKNOWN, Consent, ConsentStatus
 from mktg_integration.push import consent as consents
-from mktg_integration.push.outbox import parse_subject
 from mktg_integration.push.people import MAPPING_FAILED
 
 __all__ = ["Outcome", "Step", "Trace", "trace", "trace_of", "wanted_beside_known"]

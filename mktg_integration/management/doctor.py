@@ -23,8 +23,9 @@ from mktg_integration.management.doctor_connecting import look_at_token, look_at
 from mktg_integration.management.findings import Finding, Level
 from mktg_integration.models import Connection, Contact, DeadRow, Kind, OutboxRow
 from mktg_integration.models.fields import encrypted_fields, stored_tokens
+from mktg_integration.people import user_subject
 from mktg_integration.providers.base import Verb
-from mktg_integration.push import outbox, people
+from mktg_integration.push import people
 from mktg_integration.records import CustomFieldRecord
 from mktg_integration.status import connection_statuses
 
@@ -232,7 +233,7 @@ def _mapping(connection: Connection, client: Any) -> Iterator[Finding]:
 def _sample(connection: Connection) -> people.Batch | None:
     driver = connection.driver
     newest = get_user_model()._default_manager.order_by("-pk").values_list("pk", flat=True)[:SAMPLE]
-    rows = [OutboxRow(connection=connection, kind=Kind.PROFILE, subject=outbox.user_subject(pk)) for pk in newest]
+    rows = [OutboxRow(connection=connection, kind=Kind.PROFILE, subject=user_subject(pk)) for pk in newest]
     if not rows:
         return None
     # Loading may hand a contact over to its new owner, which is a write.

@@ -11,8 +11,6 @@ from datetime import datetime
 from itertools import islice
 from typing import NamedTuple
 
-from django.contrib.auth import get_user_model
-from django.core.exceptions import ValidationError
 from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext
@@ -20,8 +18,17 @@ from django.utils.translation import gettext
 from mktg_integration import background, shortcuts
 from mktg_integration.audit import Actor, record
 from mktg_integration.exceptions import NotNowError, UnsupportedError
-from mktg_integration.models import AuditAction, Connection, Contact, Kind, Lane, Lead, OutboxRow, SyncState
-from mktg_integration.people import lead_for, user_by_email
+from mktg_integration.models import AuditAction, Connection, Contact, Kind, Lane, Lead, OutboxRow
+from mktg_integration.people import (
+    addresses_left,
+    lead_for,
+    lead_subject,
+    parse_subject,
+    person_of,
+    subject_of,
+    user_by_email,
+    user_subject,
+)
 from mktg_integration.profile import normal_email
 from mktg_integration.providers.base import Verb
 from mktg_integration.providers.registry import get_provider
@@ -101,7 +108,7 @@ def subscribe(
         form=form,
         connection=_name(connection),
     )
-    _record(actor, AuditAction.SUBSCRIBED, _subject_of(person), 1, connection, agreed_at=evidence.when.isoformat())
+    _record(actor, AuditAction.SUBSCRIBED, subject_of(person), 1, connection, agreed_at=evidence.when.isoformat())
 
 
 def unsubscribe(actor: Actor, subjects: Iterable[str], connection: Connection | None = None) -> int:
@@ -124,9 +131,9 @@ def forget(actor: Actor, subject: str) -> None:
     person = _find(subject)
     if person is not None:
         shortcuts.forget(person)
-        _record(actor, AuditAction.FORGOTTEN, _subject_of(person), 1)
+        _record(actor, AuditAction.FORGOTTEN, subject_of(person), 1)
         return
-    addresses = _addresses_left(subject)
+    addresses = addresses_left(subject)
     if not addresses:
         raise NotNowError(gettext("Nobody is known under %(person)s any more.") % {"person": subject})
     for address in addresses:
@@ -143,11 +150,11 @@ def _known(subject: str) -> str:
         return _checked(subject)
     user = user_by_email(subject)
     if user is not None:
-        return outbox.user_subject(user)
+        return user_subject(user)
     lead = Lead.objects.filter(email_key=normal_email(subject)).only("pk").first()
     if lead is None:
         raise NotNowError(gettext("Nobody of this site has this address, so there is nothing to send."))
-    return outbox.lead_subject(lead)
+    return lead_subject(lead)
 
 
 def _is_address(subject: str) -> bool:
@@ -156,7 +163,7 @@ def _is_address(subject: str) -> bool:
 
 def _checked(subject: str) -> str:
     try:
-        outbox.parse_subject(subject)
+        parse_subject(subject)
     except ValueError:
         raise UnsupportedError(gettext("Name a person as user:<id> or lead:<id>, or by an address.")) from None
     return subject
@@ -166,15 +173,7 @@ def _find(subject: str) -> models.Model | None:
     """The user or lead; an address that nobody has becomes a lead's. None where the subject is of nobody any more."""
     if _is_address(subject):
         return user_by_email(subject) or _lead_of(subject)
-    kind, pk = outbox.parse_subject(_checked(subject))
-    try:
-        if kind == "user":
-            found: models.Model | None = get_user_model()._default_manager.filter(pk=pk).first()
-            return found
-        lead = Lead.objects.select_related("user").filter(pk=pk).first()
-    except (ValueError, ValidationError):
-        return None
-    return (lead.user or lead) if lead is not None else None
+    return person_of(_checked(subject))
 
 
 def _lead_of(address: str) -> Lead:
@@ -189,16 +188,6 @@ def _person(subject: str) -> models.Model:
     if person is None:
         raise NotNowError(gettext("%(person)s is not there any more.") % {"person": subject})
     return person
-
-
-def _subject_of(person: models.Model) -> str:
-    return outbox.lead_subject(person) if isinstance(person, Lead) else outbox.user_subject(person)
-
-
-def _addresses_left(subject: str) -> list[str]:
-    sent = SyncState.objects.filter(subject=subject).values_list("sent", flat=True)
-    known = Contact.objects.filter(subject=subject).values_list("email", flat=True)
-    return sorted({*(str(one.get("email") or "") for one in sent), *known} - {""})
 
 
 # The work, and its entry
@@ -230,7 +219,7 @@ def _change_tag(
         raise UnsupportedError(gettext("No connection that is switched on has tags."))
     count = 0
     only = ""
-    for page in _pages(_subject_of(_person(one)) if _is_address(one) else _checked(one) for one in subjects):
+    for page in _pages(subject_of(_person(one)) if _is_address(one) else _checked(one) for one in subjects):
         count += len(page)
         only = page[0] if count == 1 else ""
         shortcuts.say_tag(page, name, wanted=wanted, connection=_name(connection))
@@ -254,7 +243,7 @@ def _each(
         person = _person(subject)
         act(person)
         count += 1
-        only = _subject_of(person) if count == 1 else ""
+        only = subject_of(person) if count == 1 else ""
     if count:
         _record(actor, action, only, count, connection)
     return count
@@ -274,7 +263,7 @@ def _record(
 
 def _said_by(actor: Actor) -> str:
     user = actor.user
-    return outbox.user_subject(user) if user is not None and user.is_authenticated else actor.via
+    return user_subject(user) if user is not None and user.is_authenticated else actor.via
 
 
 def _name(connection: Connection | None) -> str | None:

@@ -14,9 +14,8 @@ from mktg_integration.audit import Actor
 from mktg_integration.encryption import address_hash
 from mktg_integration.mirror import optouts
 from mktg_integration.models import AuditAction, ExplicitActs, Kind, Lane, OptOut, OptOutKind
-from mktg_integration.people import ALL, address_of
+from mktg_integration.people import ALL, address_of, addresses_left, person_of, subject_of
 from mktg_integration.preference_links import Link
-from mktg_integration.preferences.people import find, known_addresses, subject_of
 from mktg_integration.preferences.standing import Standing, standing, topic_names
 from mktg_integration.profile import ConsentStatus
 from mktg_integration.push import outbox, wake
@@ -56,7 +55,7 @@ def leave(link: Link, *, actor: Actor, how: str) -> None:
     who is gone here and still known to a service.
     """
     with transaction.atomic():
-        person = find(link.subject)
+        person = person_of(link.subject)
         if not _is_out(link.address_hash):
             optouts.opt_out_hash(link.address_hash, kind=OptOutKind.UNSUBSCRIBED)
         if person is not None:
@@ -75,7 +74,7 @@ def _unsubscribe(person: Any, *, actor: Actor, how: str) -> None:
 
 def _unsubscribe_gone(link: Link) -> None:
     """There is no profile to push any more: the services are told by the addresses that they know."""
-    for address in known_addresses(link.subject):
+    for address in addresses_left(link.subject):
         optouts.opt_out(address, kind=OptOutKind.UNSUBSCRIBED)
         payload = {"email": address, "leaves": True}
         key = f"left-{address_hash(address)[:32]}"

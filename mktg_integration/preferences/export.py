@@ -34,10 +34,8 @@ from mktg_integration.models import (
     SyncState,
     Tagging,
 )
-from mktg_integration.people import address_of
-from mktg_integration.preferences.people import subject_of
+from mktg_integration.people import address_of, lead_subject, subject_of
 from mktg_integration.profile import normal_email
-from mktg_integration.push.outbox import lead_subject
 
 OURS = ("digest", "email_key", "claim_token", "claimed_version", "version")
 """Columns that tell nothing of a person."""

@@ -17,8 +17,7 @@ from mktg_integration.conf import settings
 from mktg_integration.exceptions import ConfigurationError
 from mktg_integration.mirror import optouts, reader
 from mktg_integration.models import Connection, Contact, ExplicitActs, Kind, Lead, OutboxRow
-from mktg_integration.people import ALL, address_of
-from mktg_integration.preferences.people import subject_of
+from mktg_integration.people import ALL, address_of, subject_of
 from mktg_integration.profile import UNKNOWN, ConsentStatus, Profile, normal_email
 from mktg_integration.providers.base import Verb
 from mktg_integration.push import consent as consents

@@ -6,8 +6,10 @@ changes nothing, because what scans mails follows links.
 
 from __future__ import annotations
 
+import hmac
 from typing import Any, Final
 
+from django.db.models import Model
 from django.http import HttpResponse
 from django.http.response import HttpResponseBase
 from django.utils.translation import gettext as _
@@ -21,8 +23,10 @@ from rest_framework.views import APIView, exception_handler
 
 from mktg_integration import preference_links
 from mktg_integration.audit import Actor
+from mktg_integration.encryption import address_hash
+from mktg_integration.people import address_of, person_of
 from mktg_integration.preference_links import HEADER, ONE_CLICK, Link
-from mktg_integration.preferences import choices, people
+from mktg_integration.preferences import choices
 from mktg_integration.preferences.hints import text_of
 from mktg_integration.preferences.standing import Standing, standing
 from mktg_integration.preferences.throttles import LinkThrottle
@@ -126,8 +130,14 @@ def _link(token: str) -> Link:
 
 def _holder(link: Link) -> Any:
     """The person whose preferences the link still opens; None: it can only unsubscribe."""
-    person = people.find(link.subject) if link.is_fresh else None
-    return person if person is not None and people.has_address(person, link) else None
+    person = person_of(link.subject) if link.is_fresh else None
+    return person if person is not None and _has_address(person, link) else None
+
+
+def _has_address(person: Model, link: Link) -> bool:
+    """Whether the address that the link was sent to is still this person's."""
+    address = address_of(person)
+    return bool(address) and hmac.compare_digest(address_hash(address), link.address_hash)
 
 
 def _wanted(request: Request, now: Standing) -> dict[str, Any]:

@@ -13,7 +13,7 @@ import hashlib
 import json
 import random
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 from django.db import connections as databases
 from django.db import router
@@ -36,33 +36,12 @@ def alias() -> str:
     return router.db_for_write(OutboxRow)
 
 
-# People
-
-
-def user_subject(user: Any) -> str:
-    """``user:<pk>`` of a user or of a user's primary key."""
-    return f"user:{getattr(user, 'pk', user)}"
-
-
-def lead_subject(lead: Any) -> str:
-    """``lead:<id>`` of a lead or of a lead's id."""
-    return f"lead:{getattr(lead, 'pk', lead)}"
-
-
-def parse_subject(subject: str) -> tuple[Literal["user", "lead"], str]:
-    """``("user" | "lead", primary key as text)``. Raises ``ValueError``."""
-    kind, separator, pk = subject.partition(":")
-    if not separator or not pk or kind not in ("user", "lead"):
-        raise ValueError(f"no subject: {kind!r} is neither user nor lead, or the key is missing")
-    return ("user" if kind == "user" else "lead"), pk
+# Marks
 
 
 def tag_subject(remote_id: str = "", *, name: str = "") -> str:
     """``tag:<remote id>`` of a tag that the service has, ``tag:<digest of the name>`` of one to be made."""
     return f"tag:{remote_id or hashlib.sha256(name.strip().casefold().encode()).hexdigest()[:32]}"
-
-
-# Marks
 
 
 def new_version() -> int:

@@ -11,21 +11,21 @@ from django.db.models.functions import Lower
 
 from mktg_integration.conf import settings
 from mktg_integration.models import Connection, Contact, ExplicitActs, Lead, SyncState
-from mktg_integration.people import address_is_verified
+from mktg_integration.people import address_is_verified, parse_subject, user_subject
 from mktg_integration.profile import normal_email
 from mktg_integration.push import outbox
 
 
 def is_gone(subject: str) -> bool:
     """Whether no such user or lead exists any more."""
-    kind, pk = outbox.parse_subject(subject)
+    kind, pk = parse_subject(subject)
     holders: Manager[Any] = get_user_model()._default_manager if kind == "user" else Lead.objects
     return not holders.filter(pk=pk).exists()
 
 
 def holds(subject: str, email_key: str) -> bool:
     """Whether this person still is at this address, by the site's own word."""
-    kind, pk = outbox.parse_subject(subject)
+    kind, pk = parse_subject(subject)
     if kind == "lead":
         return Lead.objects.filter(pk=pk, email_key=email_key).exists()
     user = get_user_model()._default_manager.filter(pk=pk).first()
@@ -36,12 +36,12 @@ def may_pass_on(owner: str, subjects: Sequence[str]) -> bool:
     """Whether the contact may go to one of ``subjects``: its owner is gone, or a lead who is now a verified user."""
     if is_gone(owner):
         return True
-    kind, pk = outbox.parse_subject(owner)
+    kind, pk = parse_subject(owner)
     user = _verified(subjects) if kind == "lead" else None
     if user is None:
         return False
     Lead.objects.filter(pk=pk).update(user=user)
-    rename(owner, outbox.user_subject(user))
+    rename(owner, user_subject(user))
     return True
 
 
@@ -51,7 +51,7 @@ def first(subjects: Sequence[str], *, leaving: Collection[str]) -> str:
     Who leaves speaks for the address; a lead who asked for mail goes before a user who has not shown that the address
     is theirs; else the earliest account.
     """
-    leads = [subject for subject in subjects if outbox.parse_subject(subject)[0] == "lead"]
+    leads = [subject for subject in subjects if parse_subject(subject)[0] == "lead"]
     lead_first = bool(leads) and _verified(subjects) is None
     return min(subjects, key=lambda s: (s not in leaving, (s not in leads) if lead_first else (s in leads), _age(s)))
 
@@ -64,7 +64,7 @@ def heirs(connection: Connection, deleted: Mapping[str, str]) -> dict[str, str]:
     users = user_model._default_manager.annotate(mktg_email=Lower(name)).filter(mktg_email__in=list(wanted))
     found: dict[str, str] = {}
     for pk, email in users.order_by("pk").values_list("pk", "mktg_email"):
-        found.setdefault(wanted[normal_email(email)], outbox.user_subject(pk))
+        found.setdefault(wanted[normal_email(email)], user_subject(pk))
     for subject, heir in found.items():
         rename(subject, heir, connection=connection)
     if found:
@@ -98,17 +98,17 @@ def _verified(subjects: Sequence[str]) -> Any:
     """The user among these who has shown that the address is theirs, by the site's own word."""
     if not settings.EMAIL_VERIFIED:
         return None
-    parsed = [outbox.parse_subject(subject) for subject in subjects]
+    parsed = [parse_subject(subject) for subject in subjects]
     users = get_user_model()._default_manager.filter(pk__in=[pk for kind, pk in parsed if kind == "user"])
     return next((user for user in users.order_by("pk") if address_is_verified(user)), None)
 
 
 def _user_pk(subject: str) -> Any:
-    kind, pk = outbox.parse_subject(subject)
+    kind, pk = parse_subject(subject)
     return get_user_model()._meta.pk.to_python(pk) if kind == "user" else None
 
 
 def _age(subject: str) -> tuple[int, str]:
     """The earlier account first, as far as keys tell."""
-    pk = outbox.parse_subject(subject)[1]
+    pk = parse_subject(subject)[1]
     return (int(pk) if pk.isdigit() else 0, pk)

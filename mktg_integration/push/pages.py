@@ -10,6 +10,7 @@ from django.contrib.auth import get_user_model
 from django.db.models import QuerySet
 
 from mktg_integration.models import Lead
+from mktg_integration.people import lead_subject, user_subject
 from mktg_integration.push import outbox
 
 Stage = Literal["user", "lead"]
@@ -48,7 +49,7 @@ def _of(stage: Stage) -> QuerySet[Any]:
 
 
 def _pages(people: QuerySet[Any], kind: Stage, after: str | None) -> Iterator[People]:
-    subject = outbox.user_subject if kind == "user" else outbox.lead_subject
+    subject = user_subject if kind == "user" else lead_subject
     keys = people.order_by("pk").values_list("pk", flat=True)
     page: list[Any] = list((keys if after is None else keys.filter(pk__gt=after))[: outbox.PAGE])
     while page:

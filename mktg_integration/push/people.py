@@ -29,13 +29,12 @@ from mktg_integration.models import (
     SyncState,
     Tagging,
 )
-from mktg_integration.people import ALL
+from mktg_integration.people import ALL, lead_subject, parse_subject, user_subject
 from mktg_integration.profile import UNKNOWN, ConsentStatus, Mapper, Profile, normal_email
 from mktg_integration.providers.base import Intent, Person, Provider, Snapshot, Verdict, VerdictKind
 from mktg_integration.push import consent as consents
 from mktg_integration.push import owners, snapshots
 from mktg_integration.push.holders import with_held
-from mktg_integration.push.outbox import lead_subject, parse_subject, user_subject
 
 MAPPING_FAILED = "mapping_failed"
 

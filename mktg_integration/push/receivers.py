@@ -23,6 +23,7 @@ from django.db.models.signals import ModelSignal, m2m_changed, post_save, pre_de
 from mktg_integration.conf import NAME, settings
 from mktg_integration.exceptions import ConfigurationError, MktgError
 from mktg_integration.models import Connection, ConnectionSource, Kind, Lane
+from mktg_integration.people import user_subject
 from mktg_integration.profile import IGNORED_BY_DEFAULT
 from mktg_integration.push import outbox, wake
 
@@ -106,7 +107,7 @@ setting_changed.connect(_reconnect, dispatch_uid=UID)
 
 def _mark(pks: Iterable[Any], *, lane: Lane = Lane.LIVE) -> None:
     """Mark these users, and wake the drains on commit. Many at once are a backfill, which delays no signup."""
-    subjects = [outbox.user_subject(pk) for pk in pks if pk is not None]
+    subjects = [user_subject(pk) for pk in pks if pk is not None]
     if not subjects:
         return
     if len(subjects) > outbox.PAGE:
@@ -147,7 +148,7 @@ def _user_deleted(sender: _Model, instance: Any, **_: Any) -> None:
         return
     # With the address: what was sent may not have been written down yet.
     payload = {"email": address, "leaves": settings.ON_USER_DELETE == "unsubscribe", "deleted": True}
-    subject, key = outbox.user_subject(instance), "deleted"
+    subject, key = user_subject(instance), "deleted"
     _queue(lambda: outbox.add_occurrence(Kind.ERASURE, subject, key, payload, lane=Lane.URGENT), urgent=True)
 
 

@@ -35,6 +35,7 @@ from mktg_integration.models import (
     SyncState,
     Tagging,
 )
+from mktg_integration.people import lead_subject, parse_subject, user_subject
 from mktg_integration.profile import ConsentStatus
 from mktg_integration.providers.base import Intent, Person, Plan
 from mktg_integration.providers.values import is_same
@@ -396,10 +397,10 @@ def _gone(subjects: Sequence[str]) -> list[str]:
     """Those of these people that are no user and no lead of its own any more."""
     keys: dict[str, dict[str, str]] = {"user": {}, "lead": {}}
     for subject in subjects:
-        kind, pk = outbox.parse_subject(subject)
+        kind, pk = parse_subject(subject)
         keys[kind][pk] = subject
     users = get_user_model()._default_manager.filter(pk__in=list(keys["user"]))
     leads = Lead.objects.filter(pk__in=list(keys["lead"]), user=None)
-    there = {outbox.user_subject(pk) for pk in users.values_list("pk", flat=True)} if keys["user"] else set()
-    there |= {outbox.lead_subject(pk) for pk in leads.values_list("pk", flat=True)} if keys["lead"] else set()
+    there = {user_subject(pk) for pk in users.values_list("pk", flat=True)} if keys["user"] else set()
+    there |= {lead_subject(pk) for pk in leads.values_list("pk", flat=True)} if keys["lead"] else set()
     return [subject for subject in subjects if subject not in there]

@@ -13,6 +13,7 @@ import pytest
 
 from mktg_integration.connections import sync_declared
 from mktg_integration.models import Connection, OutboxRow
+from mktg_integration.people import user_subject
 from mktg_integration.push import outbox
 from mktg_integration.sandbox.server import Sandbox
 from tests.e2e.processes import Site
@@ -40,7 +41,7 @@ def test_the_next_window_is_used_in_time(
     keys = {"CONNECTIONS": {f"kit-{number}": given for number in range(connections)}, "PROFILE": MAPPING}
     marketing(**keys)
     sync_declared()
-    subjects = [outbox.user_subject(sign_up(f"user{number:03}")) for number in range(PEOPLE)]
+    subjects = [user_subject(sign_up(f"user{number:03}")) for number in range(PEOPLE)]
     # Each connection has its share of the people, so that no two requests are about the same person.
     OutboxRow.objects.all().delete()
     for place, pk in enumerate(Connection.objects.values_list("pk", flat=True)):

@@ -26,6 +26,7 @@ from mktg_integration.models import (
     SyncState,
     WaitReason,
 )
+from mktg_integration.people import user_subject
 from mktg_integration.push import bulk, outbox
 from mktg_integration.push.drain import DrainReport, drain
 from mktg_integration.sandbox.server import Sandbox
@@ -66,7 +67,7 @@ def users(number: int = PEOPLE, *, group: str = "", prefix: str = "user") -> lis
         Group.objects.get_or_create(name=group)[0].user_set.through.objects.bulk_create(
             model.groups.through(user=user, group=Group.objects.get(name=group)) for user in made
         )
-    outbox.mark([outbox.user_subject(user) for user in made], lane=Lane.BACKFILL)
+    outbox.mark([user_subject(user) for user in made], lane=Lane.BACKFILL)
     return made
 
 
@@ -154,7 +155,7 @@ def test_without_a_public_address_or_oauth_chunks_of_a_hundred(
 
 
 def test_signups_are_never_answered_later(kit: Connection, receiver: Receiver, mktg_sandbox: Sandbox) -> None:
-    outbox.mark([outbox.user_subject(user) for user in users()], lane=Lane.LIVE)
+    outbox.mark([user_subject(user) for user in users()], lane=Lane.LIVE)
     send(kit, receiver)
     assert len(emails(mktg_sandbox, "kit")) == PEOPLE
     assert not BulkJob.objects.exists()
@@ -288,9 +289,9 @@ def test_who_leaves_while_the_request_waits_is_unsubscribed_after_it(
     gone.delete()
     send(kit, receiver)
     # None of them was looked for before there is anybody to find.
-    left = {outbox.user_subject(user) for user in (forgotten, refused)}
+    left = {user_subject(user) for user in (forgotten, refused)}
     assert left <= set(OutboxRow.objects.values_list("subject", flat=True))
-    assert OutboxRow.objects.filter(kind=Kind.ERASURE, subject=outbox.user_subject(forgotten)).exists()
+    assert OutboxRow.objects.filter(kind=Kind.ERASURE, subject=user_subject(forgotten)).exists()
 
     mktg_sandbox.kit.deliver_pending()
     if comes:

@@ -12,6 +12,7 @@ from django.contrib.auth import get_user_model
 
 from mktg_integration.admin.mirror import ContactAdmin
 from mktg_integration.models import Contact, DeadRow, OutboxRow, Tag
+from mktg_integration.people import user_subject
 from mktg_integration.profile import UNKNOWN, Consent, Profile
 from mktg_integration.pull.refresh import refresh_contacts
 from mktg_integration.push import outbox
@@ -47,7 +48,7 @@ def people(number: int) -> None:
         [users.model(username=f"p{n}", email=f"p{n}@example.com", first_name=f"P{n}") for n in range(number)],
         batch_size=1000,
     )
-    outbox.mark([outbox.user_subject(pk) for pk in users.values_list("pk", flat=True)])
+    outbox.mark([user_subject(pk) for pk in users.values_list("pk", flat=True)])
 
 
 @pytest.fixture

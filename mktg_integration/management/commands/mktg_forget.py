@@ -12,10 +12,9 @@ from django.db import models
 from mktg_integration import shortcuts
 from mktg_integration.management.base import MktgCommand
 from mktg_integration.models import Connection, Contact, Lead, SyncState
-from mktg_integration.people import address_of, user_by_email
+from mktg_integration.people import address_of, lead_subject, user_by_email, user_subject
 from mktg_integration.profile import clean_email, normal_email
 from mktg_integration.providers.base import Verb
-from mktg_integration.push import outbox
 
 
 class Command(MktgCommand):
@@ -46,9 +45,9 @@ class Command(MktgCommand):
         contacts = Contact.objects.filter(connection=connection, email_key=email)
         states = SyncState.objects.filter(connection=connection)
         if isinstance(someone, Lead):
-            states = states.filter(subject=outbox.lead_subject(someone))
+            states = states.filter(subject=lead_subject(someone))
         elif isinstance(someone, models.Model):
-            states = states.filter(subject=outbox.user_subject(someone))
+            states = states.filter(subject=user_subject(someone))
         else:
             states = states.filter(email_key=email)
         is_known = contacts.exists() or states.exists()

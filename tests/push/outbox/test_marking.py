@@ -12,6 +12,7 @@ from django.db import transaction
 
 from mktg_integration.exceptions import ConfigurationError
 from mktg_integration.models import Connection, Kind, Lane, OutboxRow
+from mktg_integration.people import lead_subject, parse_subject, user_subject
 from mktg_integration.push import outbox
 
 Connections = list[Connection]
@@ -138,17 +139,17 @@ def test_an_occurrence_needs_encryption_keys(kit: Connection, marketing: Any) ->
 
 def test_subjects() -> None:
     pk = uuid.UUID("2f1b3c1e-7a44-4d0e-9d8f-111111111111")
-    assert outbox.user_subject(pk) == f"user:{pk}"
-    assert outbox.lead_subject(7) == "lead:7"
-    assert outbox.parse_subject(f"user:{pk}") == ("user", str(pk))
-    assert outbox.parse_subject("lead:7") == ("lead", "7")
-    assert outbox.parse_subject("user:a:b") == ("user", "a:b")
+    assert user_subject(pk) == f"user:{pk}"
+    assert lead_subject(7) == "lead:7"
+    assert parse_subject(f"user:{pk}") == ("user", str(pk))
+    assert parse_subject("lead:7") == ("lead", "7")
+    assert parse_subject("user:a:b") == ("user", "a:b")
 
 
 @pytest.mark.parametrize("text", ["", "user", "user:", "robot:1", "7"])
 def test_what_is_no_subject(text: str) -> None:
     with pytest.raises(ValueError, match="no subject"):
-        outbox.parse_subject(text)
+        parse_subject(text)
 
 
 def test_who_leaves_is_marked_at_a_connection_that_is_switched_off_too(three: Connections, rows: Any) -> None:
