@@ -172,6 +172,7 @@ class PurchaseAdmin(Answered, IndexedAdmin):
 @admin.register(ServiceAccount)
 class ServiceAccountAdmin(MirrorAdmin):
     list_display = ["name", "plan", "email", "connection", "seen_at"]
+    personal_fields = ("email", "raw")
     fields = ["name", ("plan", "email"), ("connection", "remote_id"), _TIMES, "answer"]
     readonly_fields = ["answer"]
 

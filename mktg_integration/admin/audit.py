@@ -15,6 +15,7 @@ from django.utils.translation import gettext_lazy as _
 from mktg_integration.admin.base import NOTHING, ByAddress, ReadOnlyAdmin, pretty
 from mktg_integration.admin.csv_export import export_csv
 from mktg_integration.models import AuditAction, AuditEntry, Connection
+from mktg_integration.people import user_subject
 
 RECENT = 10_000
 """A filter looks at so many of the newest entries: there is no index for each of them."""
@@ -83,17 +84,27 @@ class ConnectionFilter(RecentFilter):
 
 @admin.register(AuditEntry)
 class AuditEntryAdmin(ByAddress, ReadOnlyAdmin):
-    list_display = ["at", "act", "actor", "via", "connection_name", "subject", "in_short"]
+    list_display = ["at", "act", "by", "via", "connection_name", "subject", "in_short"]
     list_display_links = ["at"]
     actions = [export_csv]
     list_filter = [("at", TimeFilter), ActionFilter, ViaFilter, ConnectionFilter]
     list_select_related = ["actor"]
     search_fields = ["subject"]
     search_help_text = _("Search for one person, as in user:1.")
-    fields = ["at", "act", "actor", "via", "connection_name", "subject", "told"]
-    readonly_fields = ["act", "told"]
+    fields = ["at", "act", "by", "via", "connection_name", "subject", "told"]
+    readonly_fields = ["act", "by", "told"]
     sortable_by = ["at"]
     ordering = ["-at", "-pk"]
+
+    def mask(self, row: Any) -> None:
+        row.actor_is_hidden = True
+
+    @admin.display(description=_("by"))
+    def by(self, entry: AuditEntry) -> str:
+        """People who choose for themselves are among them, so a name is personal."""
+        if entry.actor is None:
+            return NOTHING
+        return user_subject(entry.actor) if getattr(entry, "actor_is_hidden", False) else str(entry.actor)
 
     @admin.display(description=_("action"))
     def act(self, entry: AuditEntry) -> str:

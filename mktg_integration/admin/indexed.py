@@ -14,6 +14,7 @@ from django.utils.functional import cached_property
 from django.utils.translation import gettext_lazy as _
 
 from mktg_integration.admin.base import BoundedPaginator, ReadOnlyAdmin
+from mktg_integration.insight.masking import sees_people
 from mktg_integration.mirror.keys import remote_key
 from mktg_integration.models import Connection
 from mktg_integration.profile import normal_email
@@ -91,6 +92,9 @@ class IndexedAdmin(ReadOnlyAdmin):
         self, request: HttpRequest, queryset: models.QuerySet[Any], search_term: str
     ) -> tuple[models.QuerySet[Any], bool]:
         term = search_term.strip()
+        if is_address(term) and not sees_people(request.user):
+            # Whether somebody is there is personal, too.
+            return queryset.none(), False
         return (queryset.filter(self.found_by(term)) if term else queryset), False
 
     def found_by(self, term: str) -> models.Q:
@@ -99,7 +103,7 @@ class IndexedAdmin(ReadOnlyAdmin):
 
 
 def is_address(term: str) -> bool:
-    return "@" in term
+    return "@" in normal_email(term)
 
 
 def by_address(term: str) -> models.Q:

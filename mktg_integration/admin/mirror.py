@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 from urllib.parse import urlencode
 
 from django.contrib import admin
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
@@ -29,6 +30,7 @@ from mktg_integration.admin.indexed import (
 )
 from mktg_integration.admin.person import PersonPages
 from mktg_integration.admin.tags import WritesTags
+from mktg_integration.insight import ids
 from mktg_integration.insight.masking import masked
 from mktg_integration.models import Company, Contact, CustomField, Form, Tag
 from mktg_integration.models.mirror import Mirrored
@@ -109,8 +111,27 @@ class ContactAdmin(PersonPages, Answered, IndexedAdmin):
 
     def mask(self, row: Any) -> None:
         super().mask(row)
-        if "@" in row.remote_id:
+        if not ids.is_plain(row.remote_id):
             row.remote_id = masked(row.remote_id)
+
+    # A key may hold an address, and keys are in links, boxes and titles: so rows are shown by their sealed ids.
+
+    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
+        row = super().get_object(request, ids.key_of(object_id), from_field)
+        return _sealed(row) if row is not None else None
+
+    def get_changelist_instance(self, request: HttpRequest) -> Any:
+        changes = super().get_changelist_instance(request)
+        if request.method != "POST":
+            changes.result_list = [_sealed(row) for row in changes.result_list]
+        return changes
+
+    def response_action(self, request: HttpRequest, queryset: QuerySet[Any], *args: Any, **options: Any) -> Any:
+        given = request.POST.copy()
+        chosen = given.getlist(ACTION_CHECKBOX_NAME)
+        given.setlist(ACTION_CHECKBOX_NAME, [ids.key_of(str(one)) for one in chosen])
+        request.POST = given  # type: ignore[assignment]
+        return super().response_action(request, queryset, *args, **options)
 
     def found_by(self, term: str) -> Q:
         if is_address(term):
@@ -137,6 +158,12 @@ class ContactAdmin(PersonPages, Answered, IndexedAdmin):
     @admin.display(description=_("company"))
     def told_company(self, contact: Contact) -> SafeString | str:
         return pretty(contact.company_values)
+
+
+def _sealed(contact: Contact) -> Contact:
+    """With the id by which it may be named anywhere in place of its key: to be shown, never to be saved."""
+    contact.key = ids.shown(contact.key)
+    return contact
 
 
 @admin.register(Tag)

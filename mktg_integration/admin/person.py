@@ -21,6 +21,7 @@ from django.utils.translation import gettext_lazy as _
 
 from mktg_integration.admin.base import NOTHING, ModelAdmin, actor_of, require
 from mktg_integration.exceptions import MktgError
+from mktg_integration.insight import ids
 from mktg_integration.insight.comparing import Compared, Standing
 from mktg_integration.insight.contacts import PersonPage, Section, person_page, stranger_page, subject_of
 from mktg_integration.insight.masking import masked, sees_people
@@ -205,7 +206,7 @@ class PersonPages(Base):
         if contact is not None:
             subject = subject_of(contact)
             page = person_page(subject, [contact.connection]) if subject else stranger_page(contact)
-            where = ("person_act", subject) if subject else ("act", quote(contact.pk))
+            where = ("person_act", subject) if subject else ("act", quote(ids.shown(contact.pk)))
             context |= self._shown(request, page, lambda act: self._address(*where, act))
         return super().change_view(request, object_id, form_url, context)
 
@@ -221,7 +222,7 @@ class PersonPages(Base):
         if object_id and contact is None:
             raise Http404
         person = (subject_of(contact) or contact.email) if contact is not None else subject
-        back = self._address("person", subject) if subject else self._address("change", quote(object_id))
+        back = self._address("person", subject) if subject else self._address("change", quote(unquote(object_id)))
         if button.form is None:
             if request.method != "POST":
                 return HttpResponseNotAllowed(["POST"])
@@ -249,7 +250,7 @@ class PersonPages(Base):
         return HttpResponseRedirect(back)
 
     def _contact(self, object_id: str) -> Contact | None:
-        found = Contact.objects.filter(pk=unquote(object_id))
+        found = Contact.objects.filter(pk=ids.key_of(unquote(object_id)))
         return found.select_related("connection__state").defer("connection__credentials").first()
 
     def _address(self, name: str, *args: str) -> str:
@@ -283,7 +284,7 @@ def _connections() -> models.QuerySet[Connection]:
 def _chosen(request: HttpRequest) -> Connection | None:
     """The connection that a button names; none for all."""
     pk = request.POST.get("connection", "")
-    return Connection.objects.filter(pk=int(pk)).first() if pk.isdigit() else None
+    return Connection.objects.filter(pk=int(pk)).first() if pk.isdecimal() and len(pk) < 19 else None
 
 
 def _initial(request: HttpRequest) -> dict[str, Any]:

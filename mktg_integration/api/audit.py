@@ -25,7 +25,7 @@ class AuditSerializer(serializers.ModelSerializer[AuditEntry]):
 class AuditFilter(filters.FilterSet):  # type: ignore[misc]
     since = filters.IsoDateTimeFilter(field_name="at", lookup_expr="gte")
     before = filters.IsoDateTimeFilter(field_name="at", lookup_expr="lt")
-    actor = filters.NumberFilter(field_name="actor_id")
+    actor = filters.NumberFilter(field_name="actor_id", min_value=0, max_value=2**63 - 1, decimal_places=0)
 
     class Meta:
         model = AuditEntry

@@ -21,11 +21,11 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from mktg_integration import audit
-from mktg_integration.api import ids
 from mktg_integration.api.base import actor_of
 from mktg_integration.api.me import ExportSerializer, as_file
 from mktg_integration.api.mirror import COMMON, MirroredFilter, MirroredSerializer, MirrorViews, of_connection
 from mktg_integration.api.openapi import documented
+from mktg_integration.insight import ids
 from mktg_integration.insight.contacts import subject_of
 from mktg_integration.mirror.links import user_pk
 from mktg_integration.models import AuditAction, Connection, Contact, Tag, Tagging

@@ -12,8 +12,8 @@ import django_filters
 from django.db.models import Prefetch, Q, QuerySet
 from rest_framework import serializers
 
-from mktg_integration.api import ids
 from mktg_integration.api.base import PersonalSerializer, ReadViews
+from mktg_integration.insight import ids
 from mktg_integration.models import (
     AccountSnapshot,
     Broadcast,

@@ -12,6 +12,7 @@ from rest_framework.response import Response
 
 from mktg_integration.api.base import ReadViews, RunBegunSerializer, accepted, actor_of
 from mktg_integration.api.openapi import documented
+from mktg_integration.insight import ids
 from mktg_integration.insight import runs as insight
 from mktg_integration.insight.runs import state_of
 from mktg_integration.models import Run
@@ -51,6 +52,12 @@ class RunSerializer(serializers.ModelSerializer[Run]):
             "requested_by",
         ]
         read_only_fields = fields
+
+    def to_representation(self, run: Run) -> dict[str, Any]:
+        shown = super().to_representation(run)
+        # Contacts are among them by their keys, which may hold an address.
+        shown["examples"] = {name: [_named(one) for one in found] for name, found in shown["examples"].items()}
+        return shown
 
     def get_state(self, run: Run) -> str:
         return state_of(run)
@@ -159,6 +166,10 @@ class RunViewSet(ReadViews[Run]):
         run = self.get_object()
         operations.discard_reconcile(actor_of(request), run)
         return Response(RunDetailSerializer(_with_progress(run)).data)
+
+
+def _named(example: Any) -> Any:
+    return ids.shown(example) if isinstance(example, str) else example
 
 
 def _with_progress(run: Any) -> Run:

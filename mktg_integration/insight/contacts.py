@@ -50,7 +50,8 @@ class Tagged:
 
 @dataclass(frozen=True, slots=True)
 class Happened:
-    """One thing that happened to a person. ``private`` is told to those who may see personal data."""
+    """One thing that happened to a person. ``private`` is told to those who may see personal data, and so is ``by``,
+    who may be the person; the others are told ``by_id``."""
 
     at: datetime
     what: str
@@ -58,6 +59,7 @@ class Happened:
     by: str = ""
     connection: str = ""
     private: str = ""
+    by_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,9 +169,10 @@ def _attempt(one: Attempt, names: dict[int, str]) -> Happened:
 
 def _entry(one: AuditEntry) -> Happened:
     by = f"{one.actor} ({one.via})" if one.actor is not None else one.via
+    by_id = f"{user_subject(one.actor)} ({one.via})" if one.actor is not None else one.via
     detail = ", ".join(f"{key}: {value}" for key, value in sorted(one.detail.items()) if key != "people" and value)
     text = f"{one.get_action_display()} ({detail})" if detail else str(one.get_action_display())
-    return Happened(one.at, gettext("staff"), text, by, one.connection_name)
+    return Happened(one.at, gettext("staff"), text, by, one.connection_name, by_id=by_id)
 
 
 def _act(one: ExplicitActs, names: dict[int, str]) -> Happened:
@@ -186,7 +189,7 @@ def _optouts(page: PersonPage, names: dict[int, str]) -> Iterator[Happened]:
     for one in OptOut.objects.filter(pk__in=keys):
         where = gettext("everywhere") if one.scope == ALL else names.get(int(one.scope), one.scope)
         text = gettext("%(kind)s, %(where)s") % {"kind": one.get_kind_display(), "where": where}
-        yield Happened(one.at, gettext("opt-out"), text, one.source)
+        yield Happened(one.at, gettext("opt-out"), text, one.source, by_id=one.source)
 
 
 def _mirrored(section: Section) -> Iterator[Happened]:

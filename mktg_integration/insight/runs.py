@@ -13,6 +13,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
+from mktg_integration.insight import ids
 from mktg_integration.insight.comparing import Compared, wanted_beside_known
 from mktg_integration.insight.deliveries import remedy
 from mktg_integration.insight.masking import masked
@@ -270,7 +271,7 @@ def _masked(row: Compared) -> Compared:
 def _strangers(keys: list[str], *, personal: bool) -> list[Example]:
     contacts = Contact.objects.filter(pk__in=keys).only("key", "email").order_by("key")
     return [
-        Example(subject="", contact_key=row.key, address=row.email if personal else str(masked(row.email)))
+        Example(subject="", contact_key=ids.shown(row.key), address=row.email if personal else str(masked(row.email)))
         for row in contacts
     ]
 

@@ -14,6 +14,7 @@ from django.db.models import Model, Prefetch, QuerySet
 
 from mktg_integration import audit
 from mktg_integration.audit import Actor
+from mktg_integration.insight import ids
 from mktg_integration.models import AuditAction, AuditEntry, Connection, Contact, DeadRow, Run
 
 PAGE: Final = 1000
@@ -52,7 +53,8 @@ _CONNECTION = _of("connection", "connection.name")
 COLUMNS: Final[Mapping[type[Model], Sequence[Column]]] = {
     Contact: (
         _CONNECTION,
-        _field("remote_id"),
+        # Empty where the service knows people by their address alone.
+        Column("remote_id", lambda row: row.remote_id if ids.is_plain(row.remote_id) else ""),
         _field("email", personal=True),
         _field("first_name", personal=True),
         _field("values", personal=True),

@@ -13,7 +13,7 @@ from django.core.management import call_command
 from django.utils import timezone
 
 from mktg_integration import heartbeat
-from mktg_integration.api.ids import shown
+from mktg_integration.insight.ids import shown
 from mktg_integration.models import Contact, DeadKind, DeadRow, Kind, Lane, Run
 from mktg_integration.push.outbox import mark
 from tests.api.matrix import MATRIX

@@ -12,7 +12,7 @@ from django.core.cache import cache
 from django.utils import timezone
 from rest_framework.test import APIClient
 
-from mktg_integration.api import ids
+from mktg_integration.insight import ids
 from mktg_integration.mirror.keys import remote_key
 from mktg_integration.models import Connection, Contact
 from tests.push.conftest import Connect, connect, sign_up

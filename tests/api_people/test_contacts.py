@@ -11,7 +11,8 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from rest_framework.test import APIClient
 
-from mktg_integration.api import contacts, ids
+from mktg_integration.api import contacts
+from mktg_integration.insight import ids
 from mktg_integration.models import AuditEntry, Connection, Contact, ExplicitActs, Lead, OptOut, OutboxRow, Tag, Tagging
 from mktg_integration.permissions import APP, ERASE, SYNC, VIEW_PERSONAL_DATA
 from mktg_integration.sandbox.server import Sandbox

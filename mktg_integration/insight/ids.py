@@ -1,4 +1,4 @@
-"""Ids of mirrored rows as addresses hold them.
+"""Ids of mirrored rows as addresses and pages hold them.
 
 A service that has no ids of its own knows people by their address; that one, and what an address cannot hold as it
 is, is sealed: the same row always has the same id, and nobody reads it without the site's key.
@@ -37,10 +37,11 @@ def shown(key: str) -> str:
 
 
 def key_of(shown_id: str) -> str:
-    """The key of the row with this id; of one that this site did not seal, what no row has."""
+    """The key of the row with this id; empty for what ``shown`` does not give, so that nobody asks for an address by
+    it."""
     connection, _, rest = shown_id.partition(":")
     if not rest.startswith(_SEALED):
-        return shown_id
+        return shown_id if is_plain(rest) else ""
     sealed = rest[1:]
     try:
         opened = _cipher().decrypt(urlsafe_b64decode(sealed + "=" * (-len(sealed) % 4)), [connection.encode()])
