@@ -66,14 +66,30 @@ def _q2(values: Mapping[str, Any]) -> Iterator[CheckMessage]:
             ),
         )
     cluster = getattr(django_settings, "Q_CLUSTER", {})
+    wrong = _not_a_cluster(cluster)
+    if wrong:
+        yield error(38, wrong, gettext("Give Q_CLUSTER as the installation's page shows it; times are numbers."))
+        return
     yield from _q2_times(values, cluster)
     yield from _q2_failures(cluster)
     yield from _q2_cost(cluster)
 
 
+def _not_a_cluster(cluster: Any) -> str:
+    if not isinstance(cluster, Mapping):
+        return gettext("Q_CLUSTER is not a dict.")
+    for name in ("timeout", "retry", "max_attempts", "save_limit"):
+        if not isinstance(cluster.get(name, 0), int | float | None):
+            return gettext('Q_CLUSTER["{name}"] is not a number.').format(name=name)
+    return ""
+
+
 def _q2_times(values: Mapping[str, Any], cluster: Mapping[str, Any]) -> Iterator[CheckMessage]:
-    timeout, retry = cluster.get("timeout"), cluster.get("retry", Q2_RETRY_DEFAULT)
-    longest = sum(float(values.get(name, DEFAULTS[name])) for name in ("DRAIN_SECONDS", "CALL_SECONDS"))
+    timeout, retry = cluster.get("timeout"), cluster.get("retry") or Q2_RETRY_DEFAULT
+    times = [values.get(name, DEFAULTS[name]) for name in ("DRAIN_SECONDS", "CALL_SECONDS")]
+    if not all(isinstance(seconds, int | float) for seconds in times):
+        return  # reported with the types
+    longest = sum(times)
     if not timeout:
         yield error(
             33,

@@ -13,6 +13,7 @@ from django.utils.translation import gettext
 from mktg_integration.checks.messages import did_you_mean, error, given, key
 from mktg_integration.conf import CHOICES, DEFAULTS, settings
 from mktg_integration.exceptions import ConfigurationError
+from mktg_integration.http import Unlimited
 from mktg_integration.models import Connection, ConnectionSource
 from mktg_integration.models.connections import ENGINE_KEYS
 from mktg_integration.providers.base import Provider
@@ -39,7 +40,10 @@ def _connection(name: Any, declared: Any, where: str) -> Iterator[CheckMessage]:
             gettext('Set {where} = {{"PROVIDER": …}}.').format(where=where),
         )
         return
-    yield from _name(name, where)
+    wrong_name = list(_name(name, where))
+    if wrong_name:
+        yield from wrong_name
+        return
     try:
         driver = get_provider(str(declared.get("PROVIDER", "")))
     except ConfigurationError:
@@ -66,7 +70,8 @@ def _connection(name: Any, declared: Any, where: str) -> Iterator[CheckMessage]:
 
 def _name(name: Any, where: str) -> Iterator[CheckMessage]:
     try:
-        Connection._meta.get_field("name").clean(name, None)
+        # A number would be cleaned to a text, and then be found under no key.
+        Connection._meta.get_field("name").clean(name if isinstance(name, str) else "", None)
     except ValidationError:
         yield error(
             21,
@@ -101,6 +106,11 @@ def _account(name: str, driver: Provider[Any, Any], where: str) -> Iterator[Chec
         driver.options(account)
     except ConfigurationError as problem:
         yield error(25, f"{where}: {problem}", gettext("Correct this option."))
+        return
+    try:
+        driver.client(account, limiter=Unlimited())  # calls nobody
+    except ConfigurationError as problem:
+        yield error(29, f"{where}: {problem}", gettext("Correct the address or the credentials."))
 
 
 def _mapping(path: Any, where: str, driver: Provider[Any, Any] | None) -> Iterator[CheckMessage]:

@@ -17,6 +17,10 @@ from mktg_integration.conf import CHOICES, DEFAULTS, NAME, SHARES
 
 _TOPIC = re.compile(r"[A-Za-z0-9_-]+")
 MOST_TAG = 255
+MOST_DAYS = 36_500
+"""A hundred years: more cannot be taken from a date."""
+ABOVE_ZERO = frozenset({"CALL_SECONDS", "CONNECT_SECONDS", "DRAIN_SECONDS"})
+"""Without any time nothing would be called."""
 
 
 def check_site(**_: Any) -> list[CheckMessage]:
@@ -73,7 +77,8 @@ def _wanted(name: str, value: Any) -> str:
     if isinstance(default, bool):
         return "" if isinstance(value, bool) else gettext("True or False")
     if isinstance(default, float):
-        if _is_number(value) and value >= 0:
+        most = MOST_DAYS if name.endswith("_DAYS") else MOST_DAYS * 86_400
+        if _is_number(value) and (value > 0 if name in ABOVE_ZERO else value >= 0) and value <= most:
             return ""
         return gettext("a number of days") if name.endswith("_DAYS") else gettext("a number of seconds")
     if isinstance(default, int):

@@ -6,7 +6,7 @@ from base64 import b64encode
 from collections.abc import Mapping
 from typing import Protocol
 
-from mktg_integration.http.tokens import TokenSource
+from mktg_integration.http.tokens import TokenSource, checked_secret
 
 
 class Auth(Protocol):
@@ -30,11 +30,14 @@ class NoAuth:
 
 
 class HeaderAuth:
-    """A secret in a header of the service's own name, such as ``X-Kit-Api-Key``."""
+    """A secret in a header of the service's own name, such as ``X-Kit-Api-Key``.
+
+    Raises ``ConfigurationError`` where it cannot be sent.
+    """
 
     def __init__(self, name: str, secret: str) -> None:
         self._name = name
-        self._secret = secret
+        self._secret = checked_secret(secret)
 
     def headers(self) -> Mapping[str, str]:
         return {self._name: self._secret}

@@ -317,8 +317,12 @@ class _Raw:
 
 def checked_base_url(url: str) -> str:
     """``url`` without a trailing slash. Raises ``ConfigurationError`` where it is no plain http(s) address."""
-    parts = urlsplit(url.strip())
-    if parts.scheme not in ("http", "https") or not parts.hostname:
+    try:
+        parts = urlsplit(url.strip())
+        is_address = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # brackets that do not match, a port that is no number or too large
+        is_address = False
+    if not is_address:
         raise ConfigurationError("BASE_URL must be an http(s) address such as https://api.example.com")
     if "@" in parts.netloc or parts.query or parts.fragment:
         raise ConfigurationError("BASE_URL must hold no user, password, query or fragment: give host and path only")

@@ -2,7 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from typing import Protocol
+
+from mktg_integration.exceptions import ConfigurationError
+
+_NOT_IN_A_HEADER = re.compile(r"[^\x20-\x7e]")
+
+
+def checked_secret(secret: str) -> str:
+    """``secret``. Raises ``ConfigurationError``, which shows nothing of it, where no header can carry it: left to the
+    HTTP library, the error would quote it."""
+    if _NOT_IN_A_HEADER.search(secret):
+        raise ConfigurationError(
+            "a key or token holds line breaks or other characters that cannot be sent: copy it from the service anew"
+        )
+    return secret
 
 
 class TokenSource(Protocol):
@@ -16,10 +31,10 @@ class TokenSource(Protocol):
 
 
 class StaticToken:
-    """A token that does not change."""
+    """A token that does not change. Raises ``ConfigurationError`` where it cannot be sent."""
 
     def __init__(self, token: str) -> None:
-        self._token = token
+        self._token = checked_secret(token)
 
     def token(self) -> str:
         return self._token

@@ -105,7 +105,9 @@ class Connection(models.Model):
     def given_credentials(self) -> dict[str, str]:
         """What settings, or the people who made it, gave; tokens may have been replaced since (see ``account``)."""
         given = self.declared if self.source == ConnectionSource.SETTINGS else self.credentials
-        return {name: str(given[name]) for name in self.driver.credential_names if given.get(name)}
+        # A key that was read from a file ends in a line break.
+        named = {name: str(given.get(name) or "").strip() for name in self.driver.credential_names}
+        return {name: value for name, value in named.items() if value}
 
     def with_tokens(self, given: dict[str, str], endpoints: OAuthEndpoints | None) -> dict[str, str]:
         """The tokens of OAuth take the place of those given, until others than they began with are given."""

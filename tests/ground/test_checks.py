@@ -13,6 +13,7 @@ from django.core.checks import CheckMessage, run_checks
 from django.db.backends.sqlite3.base import DatabaseWrapper
 
 from mktg_integration.checks import TAG, database
+from mktg_integration.models import Connection, ConnectionSource
 from tests.ground.conftest import PAPER
 from tests.ground.paper import Book
 
@@ -65,6 +66,10 @@ def test_e002_unknown_keys(marketing: Any) -> None:
         ("PUSH", "yes"),
         ("CALL_SECONDS", "30"),
         ("CALL_SECONDS", -1),
+        ("CALL_SECONDS", 0),
+        ("CONNECT_SECONDS", 0),
+        ("AUDIT_KEPT_DAYS", float("inf")),
+        ("AUDIT_KEPT_DAYS", 10**30),
         ("CLAIM_SIZE", 0),
         ("CLAIM_SIZE", 10.5),
         ("POOL_SIZE", True),
@@ -176,8 +181,8 @@ def test_e020_a_connection_is_a_dict(book: Book, marketing: Any) -> None:
     assert only(book, marketing, "news", "paper").id == "mktg_integration.E020"
 
 
-@pytest.mark.parametrize("name", ["my news", "", "x" * 65, "-news"])
-def test_e021_names(book: Book, marketing: Any, name: str) -> None:
+@pytest.mark.parametrize("name", ["my news", "", "x" * 65, "-news", 1])
+def test_e021_names(book: Book, marketing: Any, name: Any) -> None:
     assert only(book, marketing, name, PAPER).id == "mktg_integration.E021"
 
 
@@ -203,6 +208,32 @@ def test_e024_missing_credentials(book: Book, marketing: Any) -> None:
     assert message.id == "mktg_integration.E024"
     assert 'CONNECTIONS"]["news"]' in message.msg
     assert '"PENCIL"' in str(message.hint)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "word"),
+    [
+        ({"BASE_URL": "api.kit.com"}, "BASE_URL"),
+        ({"BASE_URL": "http://[::1"}, "BASE_URL"),
+        ({"API_KEY": "kit_\u00e9\u2028"}, "characters"),
+        ({"API_KEY": "kit_one\nkit_two"}, "characters"),
+    ],
+)
+def test_e029_what_no_client_can_be_made_of(marketing: Any, wrong: dict[str, str], word: str) -> None:
+    marketing(CONNECTIONS={"news": {"PROVIDER": "kit", "API_KEY": "kit_one", **wrong}})
+
+    message = found()["E029"]
+    assert 'CONNECTIONS"]["news"]' in message.msg
+    assert word in message.msg
+    assert "kit_" not in message.msg
+
+
+def test_a_key_that_was_read_from_a_file_with_its_last_newline_is_good(marketing: Any) -> None:
+    marketing(CONNECTIONS={"news": {"PROVIDER": "kit", "API_KEY": " kit_one\n"}})
+
+    assert found() == {}
+    declared = Connection(name="news", provider="kit", source=ConnectionSource.SETTINGS)
+    assert declared.account().credentials == {"API_KEY": "kit_one"}
 
 
 def test_e025_options_that_do_not_parse(book: Book, marketing: Any) -> None:
@@ -278,6 +309,8 @@ def test_e032_an_unknown_engine(marketing: Any) -> None:
         ({"save_limit": 250}, "W001"),
         ({"sync": True}, "W002"),
         ({"orm": None}, "W004"),
+        ({"timeout": "90"}, "E038"),
+        ({"retry": []}, "E038"),
     ],
 )
 def test_clusters_that_lose_or_repeat_work(settings: Any, changes: dict[str, Any], expected: str) -> None:
@@ -286,6 +319,21 @@ def test_clusters_that_lose_or_repeat_work(settings: Any, changes: dict[str, Any
     ((number, message),) = found().items()
     assert number == expected
     assert message.hint
+
+
+@pytest.mark.parametrize("cluster", [None, 5, "site"])
+def test_e038_a_cluster_that_is_no_dict(settings: Any, cluster: Any) -> None:
+    settings.Q_CLUSTER = cluster
+
+    assert set(found()) == {"E038"}
+
+
+@pytest.mark.parametrize("value", [None, "soon", [], {}])
+@pytest.mark.parametrize("name", ["DRAIN_SECONDS", "CALL_SECONDS"])
+def test_a_time_that_is_no_number_is_told_once(settings: Any, name: str, value: Any) -> None:
+    settings.MKTG_INTEGRATION = {**settings.MKTG_INTEGRATION, name: value}
+
+    assert set(found()) == {"E003"}
 
 
 def test_a_cluster_of_defaults_is_refused(settings: Any) -> None:

@@ -13,7 +13,16 @@ import responses
 from responses import matchers
 
 from mktg_integration.exceptions import Action, ConfigurationError, ServiceError
-from mktg_integration.http import BasicAuth, BearerAuth, ErrorTable, HeaderAuth, HttpAnswer, NoAuth, Session
+from mktg_integration.http import (
+    BasicAuth,
+    BearerAuth,
+    ErrorTable,
+    HeaderAuth,
+    HttpAnswer,
+    NoAuth,
+    Session,
+    StaticToken,
+)
 
 BASE = "https://api.example.com"
 
@@ -328,11 +337,29 @@ def test_no_repr_shows_a_secret(thing: object) -> None:
 
 
 @pytest.mark.parametrize(
-    "url", ["api.example.com", "ftp://x.example", "https://", "https://u:p@x.example", f"{BASE}?a=b"]
+    "url",
+    [
+        "api.example.com",
+        "ftp://x.example",
+        "https://",
+        "https://u:p@x.example",
+        f"{BASE}?a=b",
+        "http://[::1",
+        "http://x.example:99999",
+    ],
 )
 def test_a_wrong_base_url_is_a_clear_error(url: str) -> None:
     with pytest.raises(ConfigurationError, match="BASE_URL"):
         session(base_url=url)
+
+
+@pytest.mark.parametrize("secret", ["sesame\n", "sesame\r\nX: y", "sés\u2028ame", "sesame\x00"])
+@pytest.mark.parametrize("make", [lambda secret: HeaderAuth("X-Key", secret), StaticToken])
+def test_a_secret_that_no_header_can_carry_is_refused_and_not_shown(make: Any, secret: str) -> None:
+    with pytest.raises(ConfigurationError, match="characters that cannot be sent") as refused:
+        make(secret)
+
+    assert "ame" not in str(refused.value)
 
 
 def test_netrc_adds_no_credentials(
