@@ -9,9 +9,9 @@ from urllib.parse import quote, urlencode
 import pytest
 from django.db import connection
 
-from tests.browser.window import chromium, page, window
+from tests.browser.window import chromium, page, problems, window
 
-__all__ = ["chromium", "page", "window"]
+__all__ = ["chromium", "page", "problems", "window"]
 
 
 @pytest.fixture

@@ -34,13 +34,18 @@ def chromium() -> Iterator[Any]:
 
 
 @pytest.fixture
-def window(chromium: Any, live_server: Any) -> Iterator[Any]:
-    """A page of the live site, nobody signed in. Fails in the end if its console told of an error or of the policy."""
+def problems() -> list[str]:
+    """What went wrong in the window: errors of scripts and of the policy, files that were not there."""
+    return []
+
+
+@pytest.fixture
+def window(chromium: Any, live_server: Any, problems: list[str]) -> Iterator[Any]:
+    """A page of the live site, nobody signed in. Fails in the end if there were problems."""
     context = chromium.new_context(base_url=live_server.url, viewport={"width": 1280, "height": 900})
     context.set_default_timeout(MOST_MS)
     # Browsers ask for it by themselves, and the test site has none.
     context.route("**/favicon.ico", lambda route: route.fulfill(status=204))
-    problems: list[str] = []
     context.on("weberror", lambda error: problems.append(str(error.error)))
     context.on("console", lambda told: problems.append(told.text) if is_problem(told) else None)
     context.on("response", lambda answer: problems.append(f"{answer.status} {answer.url}") if lacks(answer) else None)
