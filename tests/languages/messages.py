@@ -78,9 +78,7 @@ def extracted() -> Catalog:
     )
     for filename, _line, message, comments, context in found:
         # Without line numbers: a catalogue changes when a text does, and not otherwise.
-        catalog.add(
-            message, locations=[(f"mktg_integration/{filename}", 0)], auto_comments=comments, context=context
-        )
+        catalog.add(message, locations=[(f"mktg_integration/{filename}", 0)], auto_comments=comments, context=context)
     return catalog
 
 
