@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
@@ -19,6 +19,9 @@ from mktg_integration.providers.base import Account, Identity, Provider
 from mktg_integration.providers.registry import get_provider
 from mktg_integration.rates import limiter_for
 from mktg_integration.tokens import database_tokens
+
+RESERVED = frozenset({"BASE_URL", "PROFILE"})
+"""Options that decide where credentials go and which code runs; a provider may have more (``reserved_options``)."""
 
 
 class Declared(NamedTuple):
@@ -157,6 +160,49 @@ def checked_account(name: str, driver: Provider[Any, Any], credentials: Mapping[
     return account
 
 
+def check_may_set(user: Any, driver: Provider[Any, Any], options: Mapping[str, Any], before: Mapping[str, Any]) -> None:
+    """Whoever may connect accounts chooses among the addresses and mappings that the provider and the settings name;
+    another one is a superuser's to set. Raises ``ConfigurationError``."""
+    news = [
+        name
+        for name in sorted(RESERVED | driver.reserved_options)
+        if options.get(name) and options[name] != before.get(name) and not _is_named(driver, name, options[name])
+    ]
+    if news and not (user.is_active and user.is_superuser):
+        raise ConfigurationError(
+            gettext(
+                "{names}: only a superuser may set what neither the provider nor the settings name, because it "
+                "decides where credentials go or which code runs"
+            ).format(names=", ".join(news))
+        )
+
+
+def check_not_moved(
+    connection: Connection, driver: Provider[Any, Any], options: Mapping[str, Any], kept: Collection[str]
+) -> None:
+    """Stored credentials go to the address that they were entered for, or to one that the settings name.
+
+    Raises ``ConfigurationError`` for another address while some of them are ``kept`` (their names).
+    """
+    before, now = (
+        str(given.get("BASE_URL") or driver.default_base_url).rstrip("/")
+        for given in (connection.stored_options, options)
+    )
+    if now == before or _is_named(driver, "BASE_URL", now):
+        return
+    if hasattr(connection, "oauth"):
+        raise ConfigurationError(
+            gettext("BASE_URL: the tokens of this account are for another address; add a new connection")
+        )
+    if kept:
+        raise ConfigurationError(
+            gettext(
+                "BASE_URL: what is stored was entered for another address, and is sent to no other; enter all "
+                "credentials again with it"
+            )
+        )
+
+
 def try_out(driver: Provider[Any, Any], account: Account) -> Identity | None:
     """Whether the service accepts these credentials, by calls that change nothing; which account they open.
 
@@ -206,6 +252,18 @@ def public_address(path: str, request: HttpRequest | None = None) -> str:
             )
         )
     return request.build_absolute_uri(path)
+
+
+def _is_named(driver: Provider[Any, Any], name: str, value: Any) -> bool:
+    """Whether the provider itself or the settings have this value of a reserved option."""
+    is_ours = name == "PROFILE"
+    declared = [given for given in settings.CONNECTIONS.values() if is_ours or given.get("PROVIDER") == driver.name]
+    named = [given.get(name) for given in declared]
+    if is_ours:
+        named.append(settings.PROFILE)
+    if name == "BASE_URL":
+        named += [driver.default_base_url, settings.OAUTH.get(driver.name, {}).get(name)]
+    return str(value).rstrip("/") in {str(one).rstrip("/") for one in named if one}
 
 
 def _provider_name(name: str, given: Any) -> str:

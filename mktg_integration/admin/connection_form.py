@@ -6,10 +6,11 @@ from collections.abc import Iterator
 from typing import Any
 
 from django import forms
+from django.contrib.auth.models import AnonymousUser
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from mktg_integration.connections import account_key, checked_account, try_out
+from mktg_integration.connections import account_key, check_may_set, check_not_moved, checked_account, try_out
 from mktg_integration.exceptions import ConfigurationError, DecryptionError
 from mktg_integration.models import Connection
 from mktg_integration.providers.base import Account, Provider
@@ -35,6 +36,9 @@ class ConnectionForm(forms.ModelForm):  # type: ignore[type-arg]
         required=False,
         help_text=_("Before those entered here are stored, for instance to change from an API key to a token."),
     )
+
+    user: Any = AnonymousUser()
+    """Who fills it in."""
 
     class Meta:
         model = Connection
@@ -93,6 +97,10 @@ class ConnectionForm(forms.ModelForm):  # type: ignore[type-arg]
         try:
             credentials = self.instance.with_tokens(dict(self._credentials), driver.oauth)
             account = checked_account(self.instance.name, driver, credentials, options)
+            check_may_set(self.user, driver, options, self._options_before)
+            if self.instance.pk:
+                kept = set(self._credentials) - set(self._entered(provider, cleaned))
+                check_not_moved(self.instance, driver, options, kept)
             if self._entered(provider, cleaned):
                 self._try_out(driver, account)
         except ConfigurationError as error:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 from django.contrib import admin
 from django.db import models
@@ -96,7 +96,9 @@ class ConnectionAdmin(ConnectionPages, Connecting, StartingRuns, Guarded, ModelA
         if obj is not None and not self.has_change_permission(request, obj):
             return super().get_form(request, obj, change, form=ModelForm, fields=[])
         # Only the model's own fields may be named here: the credentials are the form's.
-        return super().get_form(request, obj, change, **{**options, "fields": None})
+        form: Any = super().get_form(request, obj, change, **{**options, "fields": None})
+        form.user = request.user
+        return cast("type[ModelForm[Any]]", form)
 
     def save_model(self, request: HttpRequest, obj: Connection, form: Any, change: bool) -> None:
         super().save_model(request, obj, form, change)

@@ -7,7 +7,7 @@ from typing import Any
 from django.utils.translation import gettext
 from rest_framework import serializers
 
-from mktg_integration.connections import account_key, checked_account, try_out
+from mktg_integration.connections import account_key, check_may_set, check_not_moved, checked_account, try_out
 from mktg_integration.exceptions import ConfigurationError, DecryptionError
 from mktg_integration.models import Connection, ConnectionSource
 from mktg_integration.providers.base import Account, Provider
@@ -74,23 +74,30 @@ class ConnectionSerializer(serializers.ModelSerializer[Connection]):
         try:
             if connection is None or entered or forget:
                 attrs["credentials"] = {**({} if forget else _stored(connection)), **entered}
-            self._check(driver, connection, attrs, tried=connection is None or bool(entered))
+            self._check(driver, connection, attrs, entered)
         except ConfigurationError as error:
             raise serializers.ValidationError(str(error)) from None
         return attrs
 
     def _check(
-        self, driver: Provider[Any, Any], connection: Connection | None, attrs: dict[str, Any], *, tried: bool
+        self,
+        driver: Provider[Any, Any],
+        connection: Connection | None,
+        attrs: dict[str, Any],
+        entered: dict[str, str],
     ) -> None:
         if connection is None:
             credentials, options = attrs["credentials"], attrs.get("stored_options", {})
             account = checked_account(attrs["name"], driver, credentials, options)
+            check_may_set(self.context["request"].user, driver, options, {})
         else:
             given = attrs["credentials"] if "credentials" in attrs else _stored(connection)
             credentials = connection.with_tokens(dict(given), driver.oauth)
             options = attrs.get("stored_options", connection.stored_options)
             account = checked_account(attrs.get("name", connection.name), driver, credentials, options)
-        if tried:
+            check_may_set(self.context["request"].user, driver, options, connection.stored_options)
+            check_not_moved(connection, driver, options, set(given) - entered.keys())
+        if connection is None or entered:
             attrs |= _tried(driver, account, connection)
 
 

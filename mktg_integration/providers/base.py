@@ -418,6 +418,8 @@ class Provider(ABC, Generic[C, O]):
     """Keys of ``Account.credentials`` that it knows."""
     option_names: ClassVar[tuple[str, ...]]
     """Keys of a connection's options (upper case, as in settings) that it knows."""
+    reserved_options: ClassVar[frozenset[str]] = frozenset()
+    """Those of its options that decide which code runs: in the admin and the API only a superuser sets them."""
     verbs: ClassVar[frozenset[Verb]]
     people_per_call: ClassVar[int] = 1
     """The most people that one call can carry; the drain waits a moment to fill it."""

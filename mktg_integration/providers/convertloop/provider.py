@@ -56,6 +56,8 @@ class ConvertLoopProvider(Provider[ConvertLoopClient, ConvertLoopOptions]):
     default_base_url = BASE_URL
     credential_names = ("APP_ID", "API_KEY")
     option_names = OPTION_NAMES
+    # It runs on the site's own pages.
+    reserved_options = frozenset({"TRACKING_SCRIPT"})
     verbs = frozenset(
         {
             Verb.SYNC,
