@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from django.conf import settings as django_settings
 from django.core.signals import setting_changed
 from django.utils.module_loading import import_string
+from rest_framework.settings import api_settings
 
 from mktg_integration.exceptions import ConfigurationError
 
@@ -187,6 +188,15 @@ class Settings:
 
 
 settings = Settings()
+
+
+def api_rate(scope: str) -> str | None:
+    """How often this scope may be called: by ``API["THROTTLE_RATES"]``, the site's ``DEFAULT_THROTTLE_RATES`` of
+    Django REST framework, else ``API_RATES``. None: as often as one likes."""
+    for rates in (settings.API.get("THROTTLE_RATES", {}), api_settings.DEFAULT_THROTTLE_RATES, API_RATES):
+        if scope in rates:
+            return cast("str | None", rates[scope])
+    return None
 
 
 def _reload(*, setting: str, **_: Any) -> None:

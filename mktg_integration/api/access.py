@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final, cast
+from typing import Any, Final
 
 from rest_framework.permissions import SAFE_METHODS, BasePermission
 from rest_framework.request import Request
@@ -11,7 +11,7 @@ from rest_framework.settings import api_settings
 from rest_framework.throttling import ScopedRateThrottle
 
 from mktg_integration.api.problems import handle
-from mktg_integration.conf import API_RATES, NAME, settings
+from mktg_integration.conf import NAME, api_rate, settings
 from mktg_integration.permissions import may
 
 Needs = Mapping[str, str | Sequence[str]]
@@ -60,11 +60,7 @@ class ScopedThrottle(ScopedRateThrottle):
     scope_attr = "rate_scope"
 
     def get_rate(self) -> str | None:
-        scope = str(self.scope)
-        for rates in (settings.API.get("THROTTLE_RATES", {}), api_settings.DEFAULT_THROTTLE_RATES, API_RATES):
-            if scope in rates:
-                return cast("str | None", rates[scope])
-        return None
+        return api_rate(str(self.scope))
 
 
 class Guarded:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from typing import Any, Final, cast
+from typing import Any, Final
 
 from rest_framework.request import Request
 from rest_framework.throttling import SimpleRateThrottle
 
 from mktg_integration import preference_links
-from mktg_integration.conf import API_RATES, settings
+from mktg_integration.conf import api_rate
 
 SCOPE: Final = "mktg-link"
 
@@ -21,7 +21,7 @@ class LinkThrottle(SimpleRateThrottle):
     scope = SCOPE
 
     def get_rate(self) -> str | None:
-        return cast("str | None", settings.API.get("THROTTLE_RATES", {}).get(SCOPE, API_RATES[SCOPE]))
+        return api_rate(SCOPE)
 
     def get_cache_key(self, request: Request, view: Any) -> str | None:
         token = str(view.kwargs["token"])
