@@ -89,7 +89,7 @@ class WebhooksCheckView(_OfConnection):
 
     @documented(responses=CheckedSerializer, summary="Ask the service now what is registered and what is missing")
     def post(self, request: Request, pk: int) -> Response:
-        found = registration.repair(self.connection(), dry_run=True)
+        found = registration.compare(self.connection())
         told = {"registered": found.kept, "missing": found.created, "superfluous": found.removed}
         return Response(CheckedSerializer(told).data)
 

@@ -61,10 +61,10 @@ def register(
     return _brought_into_line(connection, webhooks, client, extra=rows if dry_run else (), dry_run=dry_run)
 
 
-def repair(connection: Connection, *, dry_run: bool = False) -> Registration:
+def repair(connection: Connection) -> Registration:
     """Make what was registered and is not there any more, or leads to an old address; remove what is there twice."""
     webhooks, client = _opened(connection)
-    return _brought_into_line(connection, webhooks, client, dry_run=dry_run)
+    return _brought_into_line(connection, webhooks, client, dry_run=False)
 
 
 def compare(connection: Connection) -> Registration:
@@ -72,7 +72,8 @@ def compare(connection: Connection) -> Registration:
     webhooks, client = _opened(connection)
     address = InboundAddress.objects.filter(connection=connection).first()
     if address is None:
-        return Registration()
+        # None was ever told, so whatever is wanted is missing.
+        return Registration(created=[str(row) for row in _rows(connection)])
     line = _Line(connection, webhooks, client, address, dry_run=True)
     for row in _rows(connection):
         line.bring(row)

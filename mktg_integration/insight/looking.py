@@ -6,8 +6,6 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from django.db import router, transaction
-
 from mktg_integration.exceptions import MktgError
 from mktg_integration.insight.rows import rows_of
 from mktg_integration.mirror import reader
@@ -84,19 +82,15 @@ def is_seen(contact: Contact, connection: Connection) -> bool:
 def look(subject: str, connection: Connection) -> Look:
     """Map the person and plan for them, as the next drain would. A fixed number of statements.
 
-    What loading would write (a contact handed to its new owner) is rolled back. Raises ``ValueError`` for what is no
-    subject.
+    Nothing is written. Raises ``ValueError`` for what is no subject.
     """
     found = Look(subject, connection)
     found.rows = list(rows_of(OutboxRow, connection, subject))
     found.dead = list(rows_of(DeadRow, connection, subject))
-    alias = router.db_for_write(Contact)
     try:
         found.driver = driver = connection.driver
         options = driver.options(connection.account())
-        with transaction.atomic(using=alias):
-            found.batch = people.load(connection, driver, options, _asked(found))
-            transaction.set_rollback(True, using=alias)
+        found.batch = people.preview(connection, driver, options, _asked(found))
         asked = [found.person] if found.person is not None else []
         found.plan = driver.plan(asked, introduce.load_catalogue(connection), options)
     except MktgError as error:

@@ -11,14 +11,13 @@ from typing import Any, cast
 
 from django.contrib.auth import get_user_model
 from django.core.exceptions import ObjectDoesNotExist, ValidationError
-from django.db import router, transaction
 from django.db.models import QuerySet
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from mktg_integration.conf import settings
 from mktg_integration.exceptions import NotNowError, ProfileError
-from mktg_integration.models import Connection, Contact, CustomField, Kind, OutboxRow, PullCheckpoint
+from mktg_integration.models import Connection, CustomField, Kind, OutboxRow, PullCheckpoint
 from mktg_integration.people import user_subject
 from mktg_integration.profile import ConsentStatus, Mapper, Profile
 from mktg_integration.providers.base import Intent, Person, Snapshot
@@ -83,11 +82,7 @@ def sample(connection: Connection, user_id: str) -> Sample:
     options = driver.options(connection.account())
     profile, why = _mapped(connection, user)
     row = OutboxRow(connection=connection, kind=Kind.PROFILE, subject=subject)
-    # Loading may hand a contact over to its new owner, which is a write.
-    alias = router.db_for_write(Contact)
-    with transaction.atomic(using=alias):
-        batch = people.load(connection, driver, options, [row])
-        transaction.set_rollback(True, using=alias)
+    batch = people.preview(connection, driver, options, [row])
     verdict, person = batch.verdicts.get(subject), batch.people.get(subject)
     if verdict is not None:
         return Sample(subject=subject, goes=False, why=verdict.reason, fields=_fields(connection, profile, None))

@@ -61,12 +61,17 @@ def _steps(connection: Connection) -> Iterator[Step]:
 
 def _clock() -> Step:
     name = gettext("Clock")
-    at = Connection.objects.annotate(now=Now()).values_list("now", flat=True).first()
-    apart = abs((timezone.now() - at) / timedelta(seconds=1)) if at is not None else 0.0
+    apart = seconds_apart()
     if apart > MOST_CLOCK_SECONDS:
         text = gettext("This machine and the database are %(seconds)d s apart: have both set by NTP.")
         return Step(name, False, text % {"seconds": apart})
     return Step(name, True, gettext("This machine and the database have one time."))
+
+
+def seconds_apart() -> float:
+    """Between this machine's clock and the database's, by which leases and rates go; 0 without a connection."""
+    at = Connection.objects.annotate(now=Now()).values_list("now", flat=True).first()
+    return abs((timezone.now() - at) / timedelta(seconds=1)) if at is not None else 0.0
 
 
 def _address(base_url: str) -> Step:
@@ -139,7 +144,7 @@ def _fields(connection: Connection, opened: Opened) -> Step:
     fields = missing_fields(connection)
     if not fields.can_list:
         raise UnsupportedError(gettext("%s does not list its custom fields.") % opened.driver.label)
-    missing = sorted(set(fields.named) - _fields_there(opened))
+    missing = sorted(set(fields.named) - fields_there(opened))
     if not missing:
         return Step(name, True, gettext("The account has every field that the mapping names."))
     told = gettext("The account lacks %s.") % ", ".join(missing)
@@ -148,7 +153,8 @@ def _fields(connection: Connection, opened: Opened) -> Step:
     return Step(name, False, f"{told} {gettext('Create them there, or set CREATE_FIELDS.')}")
 
 
-def _fields_there(opened: Opened) -> set[str]:
+def fields_there(opened: Opened) -> set[str]:
+    """The keys of the account's custom fields. Raises ``MktgError``."""
     found: set[str] = set()
     cursor: str | None = None
     for _page in range(PAGES):
@@ -164,7 +170,7 @@ def _webhooks(connection: Connection, opened: Opened) -> Step:
     name = gettext("Webhooks")
     if opened.driver.webhooks is None:
         raise UnsupportedError(gettext("%s tells nothing by itself.") % opened.driver.label)
-    line = registration.repair(connection, dry_run=True)
+    line = registration.compare(connection)
     if line.created or line.removed:
         missing = gettext("missing: %s.") % ", ".join(line.created) if line.created else ""
         wrong = gettext("there and not wanted: %s.") % ", ".join(line.removed) if line.removed else ""

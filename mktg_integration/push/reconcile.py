@@ -10,13 +10,12 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
 from django.contrib.auth import get_user_model
 from django.db import connections as databases
-from django.db import router, transaction
+from django.db import router
 from django.utils import timezone
 
 from mktg_integration.conf import settings
@@ -304,11 +303,8 @@ class _Reconcile:
     def _load(self, subjects: Sequence[str]) -> people.Batch:
         rows = [OutboxRow(connection=self.connection, kind=Kind.PROFILE, subject=subject) for subject in subjects]
         since = time.monotonic()
-        # Loading may hand a contact over to its new owner, which is a write.
-        with nullcontext() if self.marks else transaction.atomic(using=self.alias):
-            batch = people.load(self.connection, self.driver, self.options, rows)
-            if not self.marks:
-                transaction.set_rollback(True, using=self.alias)
+        load = people.load if self.marks else people.preview
+        batch = load(self.connection, self.driver, self.options, rows)
         if self.locks:
             time.sleep(min(time.monotonic() - since, LOCKED_SECONDS))
         return batch

@@ -74,7 +74,7 @@ class Command(MktgCommand):
         if action == "register":
             return registration.register(connection, options["event"], signed=options["signed"], dry_run=dry_run)
         if action == "repair":
-            return registration.repair(connection, dry_run=dry_run)
+            return registration.compare(connection) if dry_run else registration.repair(connection)
         return registration.remove(connection, options["event"], dry_run=dry_run)
 
     def _list(self, connection: Connection) -> dict[str, Any]:
