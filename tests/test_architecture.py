@@ -16,7 +16,7 @@ FLOORS = [
     {"conf", "sql", "profile", "http"},
     {"encryption", "background", "providers"},
     {"models"},
-    {"mirror", "rates", "tokens", "people", "status", "pruning", "checks", "audit", "heartbeat", "measuring", "running"},
+    {"mirror", "rates", "tokens", "people", "pruning", "checks", "audit", "heartbeat", "measuring", "running"},
     {"connections"},
     {"push", "pull", "inbound", "oauth", "preference_links"},
     {"broadcasts", "shortcuts", "tasks"},
@@ -29,7 +29,7 @@ ENGINES = {"push", "pull", "inbound", "oauth"}
 # What a floor's rooms may ask of their neighbours.
 NEIGHBOURS = {
     ("admin", "urls"), ("api", "urls"), ("conf", "exceptions"), ("connections", "rates"), ("http", "exceptions"),
-    ("background", "conf"), ("urls", "api"), ("shortcuts", "tasks"), ("checks", "status"), ("urls", "admin"),
+    ("background", "conf"), ("urls", "api"), ("shortcuts", "tasks"), ("urls", "admin"),
     ("mirror", "people"), ("measuring", "people"), ("apps", "management"), ("templatetags", "middleware"),
     ("templatetags", "admin"),
 }  # fmt: skip

@@ -81,6 +81,8 @@ class Health:
     reason: str
     detail: str = ""
     """What the service or the site's code said, redacted."""
+    wait_reason: str = ""
+    """``WaitReason`` of a connection that waits; empty of one that does not."""
     todo: str = ""
     needs_person: bool = False
     dry_run: bool = False
@@ -262,6 +264,7 @@ def _reconnect(state: ConnectionState | None, token: OAuthToken | None, health: 
     if not refused and (state is None or state.wait_reason != WaitReason.RECONNECT):
         return None
     text = gettext("The service no longer takes the credentials. What is to be sent is kept.")
+    health.wait_reason = WaitReason.RECONNECT.value
     if state is not None and state.wait_reason == WaitReason.RECONNECT:
         health.detail = state.wait_detail
     return HealthState.RECONNECT, text, gettext("Connect the account again, or enter new credentials.")
@@ -291,7 +294,7 @@ def _waiting(state: ConnectionState | None, now: datetime, health: Health) -> To
     if reason not in _TODO and (state.wait_until is None or state.wait_until <= now):
         return None
     health.waits_until = state.wait_until if state.wait_until is not None and state.wait_until > now else None
-    health.detail = state.wait_detail
+    health.wait_reason, health.detail = reason.value, state.wait_detail
     return HealthState.WAITING, str(_WHY.get(reason, reason.label)), str(_TODO.get(reason, ""))
 
 

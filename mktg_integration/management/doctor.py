@@ -4,34 +4,29 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from datetime import timedelta
 from itertools import islice
 from typing import Any
 
 from django.contrib.auth import get_user_model
 from django.core.checks import ERROR, WARNING, run_checks
-from django.db import router, transaction
-from django.db.models.functions import Now
-from django.utils import timezone
 
 from mktg_integration.conf import settings
 from mktg_integration.connections import Opened, open_client
 from mktg_integration.encryption import decrypt, encrypt
 from mktg_integration.exceptions import Action, MktgError, ServiceError, UnsupportedError
+from mktg_integration.insight.health import HealthState, healths
 from mktg_integration.insight.site import site_health
 from mktg_integration.management.doctor_connecting import look_at_token, look_at_webhooks, new_credentials
 from mktg_integration.management.findings import Finding, Level
-from mktg_integration.models import Connection, Contact, DeadRow, Kind, OutboxRow
+from mktg_integration.models import Connection, DeadRow, Kind, OutboxRow
 from mktg_integration.models.fields import encrypted_fields, stored_tokens
+from mktg_integration.operations.probing import MOST_CLOCK_SECONDS, fields_there, seconds_apart
 from mktg_integration.people import user_subject
 from mktg_integration.providers.base import Verb
 from mktg_integration.push import people
-from mktg_integration.records import CustomFieldRecord
-from mktg_integration.status import connection_statuses
 
 SAMPLE = 50
 """The newest users, on whom the mapping is tried."""
-MOST_CLOCK_SECONDS = 2.0
 _ADVICE = {
     Action.FORBIDDEN: "look at the account's plan and at what the credentials may do",
     Action.WAIT: "the service asks to be called less: wait, then run this again",
@@ -108,10 +103,7 @@ def _unreadable_connections() -> list[str]:
 
 
 def _clock() -> Iterator[Finding]:
-    row = Connection.objects.annotate(now=Now()).values_list("now", flat=True).first()
-    if row is None:
-        return
-    seconds = abs((timezone.now() - row) / timedelta(seconds=1))
+    seconds = seconds_apart()
     if seconds > MOST_CLOCK_SECONDS:
         apart = f"this machine and the database are {seconds:.0f} s apart"
         yield Finding("clock", "problem", f"{apart}: leases and rates need one time; run NTP on both")
@@ -165,22 +157,20 @@ def look_at_connection(connection: Connection) -> Iterator[Finding]:
         return
     yield from _service(connection, opened)
     yield from look_at_webhooks(connection)
-    yield from _mapping(connection, opened.client)
+    yield from _mapping(connection, opened)
     yield from _dead(connection)
     yield from _skipped(connection)
 
 
 def _state(connection: Connection) -> Iterator[Finding]:
-    (status,) = connection_statuses([connection])
-    if status.health in ("off", "paused"):
-        yield Finding("sending", "note", f"it is {status.health}: switch it on in the admin, under Connections")
-    elif status.needs_person:
-        yield Finding("sending", "problem", f"it waits ({status.waits_because}): {status.detail}")
-    elif status.waits_because:
-        until = f"{status.waits_until:%H:%M:%S}" if status.waits_until else "later"
-        yield Finding("sending", "note", f"it waits until {until} UTC ({status.waits_because}): {status.detail}")
+    (health,) = healths([connection])
+    detail = f"({health.detail})" if health.detail else ""
+    text = " ".join(part for part in (health.reason, detail, health.todo) if part)
+    if health.needs_person:
+        yield Finding("sending", "problem", text)
     else:
-        yield Finding("sending", "ok", status.health)
+        is_good = health.state in (HealthState.HEALTHY, HealthState.NEW)
+        yield Finding("sending", "ok" if is_good else "note", text)
 
 
 def _service(connection: Connection, opened: Opened) -> Iterator[Finding]:
@@ -196,7 +186,7 @@ def _service(connection: Connection, opened: Opened) -> Iterator[Finding]:
         yield Finding("service", "problem", str(error))
 
 
-def _mapping(connection: Connection, client: Any) -> Iterator[Finding]:
+def _mapping(connection: Connection, opened: Opened) -> Iterator[Finding]:
     """Tries the mapping on the newest users, and compares the fields that it names with those that the account has."""
     driver = connection.driver
     try:
@@ -218,7 +208,7 @@ def _mapping(connection: Connection, client: Any) -> Iterator[Finding]:
     if not named or not any(spec.name == "custom_fields" for spec in driver.streams(options)):
         return
     try:
-        missing = sorted(name for name in named - _fields_there(connection, client) if name)
+        missing = sorted(name for name in named - fields_there(opened) if name)
     except MktgError as error:
         yield Finding("fields", "note", f"the account's custom fields could not be read: {error}")
         return
@@ -236,23 +226,7 @@ def _sample(connection: Connection) -> people.Batch | None:
     rows = [OutboxRow(connection=connection, kind=Kind.PROFILE, subject=user_subject(pk)) for pk in newest]
     if not rows:
         return None
-    # Loading may hand a contact over to its new owner, which is a write.
-    alias = router.db_for_write(Contact)
-    with transaction.atomic(using=alias):
-        batch = people.load(connection, driver, driver.options(connection.account()), rows)
-        transaction.set_rollback(True, using=alias)
-    return batch
-
-
-def _fields_there(connection: Connection, client: Any) -> set[str]:
-    found: set[str] = set()
-    cursor: str | None = None
-    while True:
-        page = connection.driver.read("custom_fields", cursor, client)
-        found |= {record.key for record in page.records if isinstance(record, CustomFieldRecord)}
-        if page.cursor is None or page.cursor == cursor:
-            return found
-        cursor = page.cursor
+    return people.preview(connection, driver, driver.options(connection.account()), rows)
 
 
 def _dead(connection: Connection) -> Iterator[Finding]:

@@ -18,6 +18,7 @@ from django_q.models import OrmQ, Schedule
 
 from mktg_integration.background import PERIODIC
 from mktg_integration.exceptions import Action
+from mktg_integration.heartbeat import beat
 from mktg_integration.models import (
     Connection,
     DeadKind,
@@ -32,7 +33,6 @@ from mktg_integration.models import (
     WaitReason,
 )
 from mktg_integration.rates import SharedSlots
-from mktg_integration.status import connection_statuses
 from tests.ground.conftest import Run as RunCommand
 from tests.ground.paper import Book
 
@@ -191,19 +191,20 @@ def schedules(run: RunCommand, db: None) -> None:
 
 def test_status_of_a_connection_that_works(connect: Any, sign_up: Any, schedules: None, run: RunCommand) -> None:
     connect("news")
-    assert run("mktg_status")["connections"][0]["health"] == "never called"
+    assert run("mktg_status")["connections"][0]["health"] == "new"
     sign_up("ada")
     run("mktg_push")
     sign_up("bob")
-    OutboxRow.objects.update(marked_at=timezone.now() - timedelta(hours=1))
+    beat()
+    OutboxRow.objects.update(due_at=timezone.now() - timedelta(minutes=10))
 
     told = run("mktg_status")
 
     assert told["error"] == ""
     (news,) = told["connections"]
-    assert news["health"] == "ok"
+    assert news["health"] == "healthy"
     assert news["due"] == {"live": 1}
-    assert news["oldest_seconds"] == pytest.approx(3600, abs=60)
+    assert news["oldest_seconds"] == pytest.approx(600, abs=60)
 
 
 def test_status_tells_what_needs_a_person_and_why(
@@ -217,7 +218,7 @@ def test_status_tells_what_needs_a_person_and_why(
     told = run("mktg_status")
 
     assert "news needs a person (reconnect)" in told["error"]
-    assert told["connections"][0]["health"] == "needs a person"
+    assert told["connections"][0]["health"] == "reconnect"
     assert "POST /page" in text_without_error("mktg_status")
 
 
@@ -240,34 +241,46 @@ def test_status_counts_what_was_rejected_by_its_reason(
     assert run("mktg_status")["connections"][0]["dead"] == {"rejected": {"no_ink": 2}}
 
 
-def test_status_of_other_states(connect: Any) -> None:
+def test_status_of_other_states(connect: Any, run: RunCommand) -> None:
+    def health() -> str:
+        return str(run("mktg_status")["connections"][0]["health"])
+
     connect("news")
     Connection.objects.update(paused=True)
-    assert [status.health for status in connection_statuses(list(Connection.objects.all()))] == ["paused"]
+    assert health() == "paused"
     Connection.objects.update(push_enabled=False)
-    assert [status.health for status in connection_statuses(list(Connection.objects.all()))] == ["off"]
+    assert health() == "off"
 
     Connection.objects.update(push_enabled=True, paused=False)
     state = Connection.objects.get().state
     state.wait_reason, state.wait_until = WaitReason.RATE, timezone.now() + timedelta(minutes=1)
     state.save()
-    assert [status.health for status in connection_statuses(list(Connection.objects.all()))] == ["waiting"]
+    assert health() == "waiting"
 
     state.wait_until, state.last_failure_at = timezone.now() - timedelta(minutes=1), timezone.now()
     state.save()
-    assert [status.health for status in connection_statuses(list(Connection.objects.all()))] == ["failing"]
+    assert health() == "degraded"
 
 
-def test_status_costs_the_same_for_many_connections(connect: Any, sign_up: Any) -> None:
-    for number in range(12):
-        connect(f"news{number}")
-    sign_up("ada")
-    connections = list(Connection.objects.select_related("state"))
+def test_status_costs_the_same_however_much_is_due(
+    connect: Any, sign_up: Any, schedules: None, run: RunCommand
+) -> None:
+    connect("news")
+    run("mktg_status")
 
-    with CaptureQueriesContext(database) as statements:
-        connection_statuses(connections)
+    def statements() -> int:
+        with CaptureQueriesContext(database) as found:
+            run("mktg_status")
+        return len(found)
 
-    assert len(statements) == 3
+    few = statements()
+    for number in range(20):
+        sign_up(f"ada{number}")
+    OutboxRow.objects.filter(pk__endswith="5").update(due_at=timezone.now() + timedelta(hours=1))
+
+    told = run("mktg_status")["connections"][0]
+    assert (told["due"]["live"], told["later"]) == (18, 2)
+    assert statements() == few
 
 
 def test_status_tells_when_no_schedule_is_there(run: RunCommand) -> None:

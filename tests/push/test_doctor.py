@@ -133,7 +133,8 @@ def test_why_a_connection_waits_and_what_was_rejected(connect: Connect, mktg_san
         marked_at=now, died_at=now,
     )  # fmt: skip
     found = examine()["kit"]
-    assert only(found, "sending") == ("problem", "it waits (reconnect): the token was refused")
+    level, text = only(found, "sending")
+    assert (level, "the token was refused" in text, "Connect the account again" in text) == ("problem", True, True)
     assert "1 bad" in only(found, "rejected rows")[1]
 
 
@@ -183,7 +184,7 @@ def test_a_clock_that_is_off(connect: Connect, monkeypatch: pytest.MonkeyPatch, 
     connect("kit")
     hour = timedelta(hours=1)
     now = timezone.now
-    monkeypatch.setattr("mktg_integration.management.doctor.timezone.now", lambda: now() + hour)
+    monkeypatch.setattr("mktg_integration.operations.probing.timezone.now", lambda: now() + hour)
     level, text = only(examine()["site"], "clock")
     assert (level, "3600 s apart" in text) == ("problem", True)
 
