@@ -51,6 +51,6 @@ def staff(visitor: Client, db: None) -> Client:
 
 
 @pytest.fixture
-def kit(connect: Callable[..., list[Connection]]) -> Connection:
-    (connection,) = connect("kit", PUBLIC_URL="https://example.org")
-    return connection
+def kit(connect: Callable[..., dict[str, Connection]]) -> Connection:
+    topics = {"offers": {"TAG": "Offers", "LABEL": "Angebote"}}
+    return connect("kit", PUBLIC_URL="https://example.org", TOPICS=topics)["kit"]
