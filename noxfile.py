@@ -60,6 +60,13 @@ def docs(session: nox.Session) -> None:
 
 
 @nox.session
+def messages(session: nox.Session) -> None:
+    """Bring the translations' catalogues up to date, and say what has still to be translated."""
+    session.install("-e", ".[test]")
+    session.run("python", "-m", "tests.languages.messages")
+
+
+@nox.session
 def wheel(session: nox.Session) -> None:
     """Build, and install into an empty environment."""
     session.install("build>=1.2")
