@@ -26,11 +26,18 @@ def tests(session: nox.Session) -> None:
 @nox.session
 @nox.parametrize("database", list(DATABASES))
 def databases(session: nox.Session, database: str) -> None:
-    """All tests, the slow ones too, on one database."""
+    """All tests but those in a browser, the slow ones too, on one database."""
     session.install("-e", f".[test,{EXTRAS}]")
     address = DATABASES[database]
     env = {"DATABASE_URL": address} if address else {}
-    session.run("pytest", "--create-db", "-m", "slow or not slow", *session.posargs, env=env)
+    session.run("pytest", "--create-db", "-m", "not browser", *session.posargs, env=env)
+
+
+@nox.session
+def browser(session: nox.Session) -> None:
+    """The pages in a headless Chromium, which has to be installed."""
+    session.install("-e", f".[dev,{EXTRAS}]")
+    session.run("pytest", "-m", "browser", *session.posargs)
 
 
 @nox.session

@@ -19,7 +19,7 @@ from django.utils import timezone
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from mktg_integration.admin.base import NOTHING, ModelAdmin, actor_of, require
+from mktg_integration.admin.base import NOTHING, ModelAdmin, actor_of, number, require
 from mktg_integration.exceptions import MktgError
 from mktg_integration.insight import ids
 from mktg_integration.insight.comparing import Compared, Standing
@@ -27,6 +27,7 @@ from mktg_integration.insight.contacts import PersonPage, Section, person_page, 
 from mktg_integration.insight.masking import masked, sees_people
 from mktg_integration.models import Connection, Contact, Form
 from mktg_integration.operations import people
+from mktg_integration.operations.contacts import can_be_read, read_anew
 from mktg_integration.permissions import ERASE, SYNC, may
 from mktg_integration.providers.base import Verb
 
@@ -74,7 +75,10 @@ class SubscribeForm(ConnectionForm):
         help_text=_("What you would show if you were asked: a signed list, a mail, a call."),
     )  # fmt: skip
     when = forms.SplitDateTimeField(
-        label=_("When?"), widget=forms.SplitDateTimeWidget(date_attrs={"type": "date"}, time_attrs={"type": "time"})
+        label=_("When?"),
+        widget=forms.SplitDateTimeWidget(
+            date_attrs={"type": "date", "aria-label": _("Day")}, time_attrs={"type": "time", "aria-label": _("Time")}
+        ),
     )
     form = forms.CharField(
         label=_("Form at the service that asks for a confirmation"), max_length=255, required=False,
@@ -177,6 +181,7 @@ class PersonPages(Base):
         return [
             path("person/<str:subject>/", wrap(self.person_view), name=f"{name}person"),
             path("person/<str:subject>/<slug:act>/", wrap(self.act_view), name=f"{name}person_act"),
+            path("<path:object_id>/refresh/", wrap(self.refresh_view), name=f"{name}refresh"),
             path("<path:object_id>/act/<slug:act>/", wrap(self.act_view), name=f"{name}act"),
             *super().get_urls(),
         ]
@@ -240,6 +245,26 @@ class PersonPages(Base):
         }  # fmt: skip
         return TemplateResponse(request, "admin/mktg_integration/contact/act.html", context)
 
+    def refresh_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Have the contact read at its service. For whoever may view contacts and sync people."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        require(request, SYNC)
+        if request.method != "POST":
+            return HttpResponseNotAllowed(["POST"])
+        contact = self._contact(object_id)
+        if contact is None:
+            raise Http404
+        try:
+            read_anew(actor_of(request), [contact])
+            messages.success(request, gettext("The contact is being read again; it is here in a moment."))
+        except MktgError as error:
+            messages.error(request, str(error))
+        subject = subject_of(contact)
+        is_of_person = bool(subject) and request.POST.get("page") == "person"
+        where = ("person", subject) if is_of_person else ("change", quote(ids.shown(contact.pk)))
+        return HttpResponseRedirect(self._address(*where))
+
     def _perform(
         self, request: HttpRequest, button: Act, person: str, given: dict[str, Any], back: str
     ) -> HttpResponseRedirect:
@@ -267,7 +292,10 @@ class PersonPages(Base):
             "email": page.email if sees else masked(page.email),
             "user_url": _user_url(page.who, self.admin_site.name),
             "person_url": self._address("person", page.subject) if page.subject else "",
-            "sections": [_section(section, sees=sees) for section in page.sections],
+            "sections": [
+                _section(section, sees=sees) | {"refresh_url": self._refresh_url(request, section)}
+                for section in page.sections
+            ],
             "acts": [
                 {"key": key, "label": ACTS[key].label, "url": address(key), "asks": ACTS[key].form is not None,
                  "is_grave": ACTS[key].is_grave}
@@ -276,6 +304,12 @@ class PersonPages(Base):
             "untag_url": address("untag") if may(request.user, SYNC) else "",
         }  # fmt: skip
 
+    def _refresh_url(self, request: HttpRequest, section: Section) -> str:
+        contact = section.contact
+        if contact is None or not may(request.user, SYNC) or not can_be_read(contact, section.connection):
+            return ""
+        return self._address("refresh", quote(ids.shown(contact.pk)))
+
 
 def _connections() -> models.QuerySet[Connection]:
     return Connection.objects.select_related("state")
@@ -283,8 +317,8 @@ def _connections() -> models.QuerySet[Connection]:
 
 def _chosen(request: HttpRequest) -> Connection | None:
     """The connection that a button names; none for all."""
-    pk = request.POST.get("connection", "")
-    return Connection.objects.filter(pk=int(pk)).first() if pk.isdecimal() and len(pk) < 19 else None
+    pk = number(request.POST.get("connection", ""))
+    return Connection.objects.filter(pk=pk).first() if pk is not None else None
 
 
 def _initial(request: HttpRequest) -> dict[str, Any]:

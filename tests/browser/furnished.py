@@ -100,7 +100,7 @@ def furnish(connect: Connect, sign_up: Callable[..., Any], sandbox: Sandbox, url
         "person": person,
         "consent": f"{person}subscribe/",
         "forget": f"{person}forget/",
-        "figures": f"{base}dailyfigures/",
+        "figures": f"{base}dailyfigures/?connection={kit.pk}&days=90",
         "audit": f"{base}auditentry/",
         "audit entry": change("auditentry", AuditEntry.objects.latest("pk")),
         "preferences": shortcuts.preference_url(ada).removeprefix(url),

@@ -11,6 +11,7 @@ from django.contrib.auth import get_user_model
 from mktg_integration.models import Contact, DeadRow, Run, RunStatus, SyncState
 from mktg_integration.sandbox.server import Sandbox
 from tests.browser.conftest import Working, changes
+from tests.browser.window import tab_to, wait_until
 from tests.pull.conftest import people
 from tests.push.conftest import emails, person
 
@@ -80,37 +81,22 @@ def test_a_contact_is_synced_and_tagged_by_keyboard_alone(
     user = get_user_model().objects.bulk_create([get_user_model()(username="bea", email="bea@example.com")])[0]
     page.goto(f"/admin/mktg_integration/contact/person/user:{user.pk}/")
     assert changes(mktg_sandbox) == []
-    tab_to(page, "Sync now")
+    tab_to(page, text="Sync now")
     page.keyboard.press("Enter")
     page.wait_for_selector(".messagelist >> text=is being sent")
     until(page, ".mktg-answer >> text=The service has all that is wanted")
     assert emails(mktg_sandbox, "kit") == ["bea@example.com"]
 
-    tab_to(page, "Add a tag…")
+    tab_to(page, text="Add a tag…")
     page.keyboard.press("Enter")
     page.wait_for_selector("#id_name")
-    tab_to(page, "", "id_name")
+    tab_to(page, id="id_name")
     page.keyboard.type("Gold")
     page.keyboard.press("Enter")
     page.wait_for_selector(".messagelist >> text=is being added")
     until(page, ".mktg-tags >> text=Gold")
     assert "this site" in page.inner_text(".mktg-tags")
     assert person(mktg_sandbox, "kit", "bea@example.com")["tags"] == ["Gold"]
-
-
-def tab_to(page: Any, text: str, name: str = "") -> None:
-    """Go there by the tabulator key, as somebody without a mouse; whatever has the focus must show it."""
-    for _ in range(80):
-        page.keyboard.press("Tab")
-        focus = page.evaluate(
-            "(() => { const e = document.activeElement, s = getComputedStyle(e);"
-            " return [e.innerText, e.id, s.outlineStyle !== 'none' || s.boxShadow !== 'none' || s.textDecorationLine"
-            " !== 'none' || e.matches(':focus-visible')] })()"
-        )
-        if (name and focus[1] == name) or (text and focus[0].strip() == text):
-            assert focus[2]
-            return
-    pytest.fail(f"the tabulator key never came to {text or name}")
 
 
 def test_a_reconcile_is_previewed_tried_on_ten_and_confirmed(
@@ -128,21 +114,13 @@ def test_a_reconcile_is_previewed_tried_on_ten_and_confirmed(
     page.click("text=Send 10 people first")
     page.wait_for_selector("text=The first few people")
     page.wait_for_selector(".mktg-run-done", timeout=MOST_MS)
-    until_sent(page, 10)
+    wait_until(page, lambda: SyncState.objects.count() == 10)
     assert len(emails(mktg_sandbox, "kit")) == 10
 
     page.click("text=Back to the preview")
     page.click("text=Confirm: send all")
     page.wait_for_url(f"**/run/{Run.objects.latest('pk').pk}/change/")
     page.wait_for_selector(".mktg-run-done", timeout=MOST_MS)
-    until_sent(page, 25)
+    wait_until(page, lambda: SyncState.objects.count() == 25)
     assert len(emails(mktg_sandbox, "kit")) == 25
     assert not Run.objects.exclude(status=RunStatus.DONE).exists()
-
-
-def until_sent(page: Any, people: int) -> None:
-    for _ in range(100):
-        if SyncState.objects.count() >= people:
-            return
-        page.wait_for_timeout(200)
-    pytest.fail(f"{SyncState.objects.count()} of {people} people were sent")

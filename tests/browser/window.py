@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -78,3 +79,28 @@ def page(window: Any, live_server: Any) -> Any:
 def fits(page: Any) -> bool:
     """Whether nothing sticks out at the side."""
     return bool(page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth"))
+
+
+def wait_until(page: Any, true: Callable[[], bool]) -> None:
+    """Give a worker the time to do it."""
+    ends_at = time.monotonic() + MOST_MS / 1000
+    while not true():
+        assert time.monotonic() < ends_at, "no worker did it"
+        page.wait_for_timeout(100)
+
+
+FOCUS = """() => {
+    const focused = document.activeElement, style = getComputedStyle(focused);
+    return [focused.innerText.trim(), focused.id, style.outlineStyle !== "none" || style.boxShadow !== "none"];
+}"""
+
+
+def tab_to(page: Any, *, text: str = "", id: str = "") -> None:
+    """Go by the tabulator key, as somebody without a mouse, to what has this text or id; it must show the focus."""
+    for _ in range(100):
+        page.keyboard.press("Tab")
+        label, name, is_seen = page.evaluate(FOCUS)
+        if (id and name == id) or (text and label == text):
+            assert is_seen, f"nobody sees that the focus is on {label or name}"
+            return
+    pytest.fail(f"the tabulator key never came to {text or id}")
