@@ -53,6 +53,11 @@ def actor_of(request: HttpRequest) -> Actor:
     return Actor(request.user, "admin")
 
 
+def number(text: str) -> int | None:
+    """The key of a row as an address or a form has it; None for what no row has."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else None
+
+
 def require(request: HttpRequest, *permissions: str) -> None:
     """Raises ``PermissionDenied`` unless the visitor has all of these (names of ``permissions``, or Django's own)."""
     if not all(may(request.user, permission) for permission in permissions):

@@ -22,7 +22,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_protect
 from django.views.decorators.http import require_POST
 
-from mktg_integration.admin.base import actor_of, require
+from mktg_integration.admin.base import actor_of, number, require
 from mktg_integration.admin.csv_export import export_csv
 from mktg_integration.admin.indexed import CONNECTION, IndexedAdmin, chosen_connection
 from mktg_integration.audit import Actor
@@ -176,7 +176,8 @@ class DeadRowAdmin(IndexedAdmin):
     # The list, by reason
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
-        chosen = Connection.objects.filter(pk=given).first() if (given := _number(request, CONNECTION)) else None
+        given = number(request.GET.get(CONNECTION, ""))
+        chosen = Connection.objects.filter(pk=given).first() if given is not None else None
         groups = insight.reasons(chosen) if request.method == "GET" else []
         shown = [{"group": group, "rows": _rows_of(group), "acts": self._offered(request, group)} for group in groups]
         more = {"reasons": shown, "more_reasons": len(groups) == insight.MOST_GROUPS}
@@ -316,19 +317,15 @@ def _chosen(request: HttpRequest) -> tuple[models.QuerySet[DeadRow], list[tuple[
     if keys:
         return DeadRow.objects.filter(pk__in=keys), [("key", key) for key in keys]
     reason = {name: given.get(name, "") for name in ("connection", "state", "code")}
-    if not reason["connection"].isdigit() or reason["state"] not in DeadKind.values or "code" not in given:
+    connection = number(reason["connection"])
+    if connection is None or reason["state"] not in DeadKind.values or "code" not in given:
         raise Http404
-    rows = DeadRow.objects.filter(connection=int(reason["connection"]), state=reason["state"], code=reason["code"])
+    rows = DeadRow.objects.filter(connection=connection, state=reason["state"], code=reason["code"])
     return rows, list(reason.items())
 
 
 def _rows_of(group: insight.ReasonGroup) -> str:
     return "?" + urlencode({CONNECTION: group.connection_id, STATE: group.state, CODE: group.code})
-
-
-def _number(request: HttpRequest, name: str) -> int | None:
-    given = request.GET.get(name, "")
-    return int(given) if given.isdigit() else None
 
 
 def _may_see_address(request: HttpRequest, row: DeadRow) -> bool:

@@ -13,7 +13,7 @@ from django.http import HttpRequest
 from django.utils.functional import cached_property
 from django.utils.translation import gettext_lazy as _
 
-from mktg_integration.admin.base import BoundedPaginator, ReadOnlyAdmin
+from mktg_integration.admin.base import BoundedPaginator, ReadOnlyAdmin, number
 from mktg_integration.insight.masking import sees_people
 from mktg_integration.mirror.keys import remote_key
 from mktg_integration.models import Connection
@@ -122,9 +122,9 @@ def connection_ids() -> list[int]:
 
 def chosen_connection(request: HttpRequest) -> int | None:
     """The connection that the list is filtered by; the only one where there is but one."""
-    given = request.GET.get(CONNECTION, "")
-    if given.isdigit():
-        return int(given)
+    given = number(request.GET.get(CONNECTION, ""))
+    if given is not None:
+        return given
     pks = list(Connection.objects.order_by("pk").values_list("pk", flat=True)[:2])
     return pks[0] if len(pks) == 1 else None
 

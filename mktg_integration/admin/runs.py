@@ -21,7 +21,7 @@ from django.utils.translation import gettext_lazy as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST
 
-from mktg_integration.admin.base import NOTHING, ReadOnlyAdmin, actor_of, require
+from mktg_integration.admin.base import NOTHING, ReadOnlyAdmin, actor_of, number, require
 from mktg_integration.admin.csv_export import export_csv
 from mktg_integration.exceptions import MktgError
 from mktg_integration.insight import runs as insight
@@ -157,8 +157,7 @@ class RunAdmin(ReadOnlyAdmin):
         """Start a run. POST ``connection`` (its id), ``kind``, and as may be ``everybody``, ``full``, ``resources``,
         ``confirm_deletions``. A reconcile is a preview. For staff with ``SYNC``."""
         require(request, SYNC)
-        key = request.POST.get("connection", "")
-        connection = get_object_or_404(Connection, pk=int(key) if key.isdecimal() else 0)
+        connection = get_object_or_404(Connection, pk=number(request.POST.get("connection", "")))
         starts: dict[str, Callable[[], Run]] = {
             RunKind.PUSH: lambda: runs.start_push(actor_of(request), connection, "everybody" in request.POST),
             RunKind.PULL: lambda: runs.start_pull(

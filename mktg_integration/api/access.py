@@ -93,6 +93,12 @@ class Guarded:
         site = import_classes("THROTTLE_CLASSES", api_settings.DEFAULT_THROTTLE_CLASSES)
         return [one() for one in (*site, ScopedThrottle)]
 
+    def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
+        response = super().finalize_response(request, response, *args, **kwargs)  # type: ignore[misc]
+        # What is told of people, and to whom, is for no cache on the way.
+        response.headers.setdefault("Cache-Control", "no-store")
+        return response
+
     def get_exception_handler(self) -> Any:
         return handle
 

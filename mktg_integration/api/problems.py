@@ -58,6 +58,8 @@ def handle(error: Exception, context: dict[str, Any]) -> Response | None:
             return Response(problem(status, code, str(error)), status=status)
     if isinstance(error, RequestDataTooBig | TooManyFieldsSent | TooManyFilesSent):
         return Response(problem(400, "too_much", gettext("More was sent at once than this site takes.")), status=400)
+    if isinstance(error, RecursionError):
+        return Response(problem(400, "parse_error", gettext("What was sent is nested too deeply.")), status=400)
     if isinstance(error, DjangoValidationError):
         error = exceptions.ValidationError(serializers.as_serializer_error(error))
     response = exception_handler(error, context)

@@ -118,6 +118,8 @@ class PreferencesView(APIView):
         response = super().finalize_response(request, response, *args, **kwargs)
         for name, value in HEADERS.items():
             response.headers[name] = value
+        # Django would log the address of what it takes for an error, and whoever has the address may choose.
+        response._has_been_logged = True
         return response
 
 
