@@ -31,6 +31,7 @@ from mktg_integration.mirror.links import user_pk
 from mktg_integration.models import AuditAction, Connection, Contact, Tag, Tagging
 from mktg_integration.models.mirror import STATUS_CHOICES
 from mktg_integration.operations import people
+from mktg_integration.operations.contacts import read_anew
 from mktg_integration.permissions import APP, ERASE, SYNC, VIEW_PERSONAL_DATA
 from mktg_integration.preferences.export import export_of_contact
 from mktg_integration.profile import normal_email
@@ -168,6 +169,7 @@ class ContactViewSet(MirrorViews[Contact]):
         "retrieve": VIEW,
         "search": (VIEW, VIEW_PERSONAL_DATA),
         "sync": (VIEW, SYNC),
+        "refresh": (VIEW, SYNC),
         "tag": (VIEW, SYNC),
         "untag": (VIEW, SYNC),
         "subscribe": (VIEW, SYNC),
@@ -193,6 +195,14 @@ class ContactViewSet(MirrorViews[Contact]):
         connection = _given(ScopeSerializer, request)["connection"]
         contact = self.get_object()
         people.sync(actor_of(request), [_who(contact)], None if connection is None else [connection])
+        return _accepted(contact)
+
+    @documented(request=None, responses={202: AcceptedSerializer}, summary="Have the contact read at its service")
+    @action(detail=True, methods=["post"])
+    def refresh(self, request: Request, pk: str) -> Response:
+        """In the background; nothing changes there. Not of a service that has no way to read a contact."""
+        contact = self.get_object()
+        read_anew(actor_of(request), [contact])
         return _accepted(contact)
 
     @documented(request=TagNameSerializer, responses={202: AcceptedSerializer}, summary="Give the person a tag")

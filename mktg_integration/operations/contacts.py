@@ -21,7 +21,7 @@ def read_anew(actor: Actor, contacts: Iterable[Contact]) -> int:
     """Have these contacts (of select_related ``connection``) read at their services, in the background. Their number.
 
     It changes nothing there, so it is not audited. Raises ``UnsupportedError`` where a service has no way to read a
-    contact, ``NotNowError`` for more than ``MOST``.
+    contact, ``NotNowError`` for more than ``MOST`` and for one that is gone there.
     """
     chosen = list(contacts)
     if len(chosen) > MOST:
@@ -29,12 +29,23 @@ def read_anew(actor: Actor, contacts: Iterable[Contact]) -> int:
         raise NotNowError(text % {"most": MOST})
     for connection in {contact.connection_id: contact.connection for contact in chosen}.values():
         _check(connection)
+    if any(contact.deleted_at is not None for contact in chosen):
+        raise NotNowError(gettext("The contact is gone at the service, so there is nothing to read."))
     for contact in chosen:
         background.enqueue(TASK, contact.connection_id, contact.pk)
     return len(chosen)
 
 
+def can_be_read(contact: Contact, connection: Connection) -> bool:
+    """Whether ``read_anew`` would take this contact of that connection."""
+    return contact.deleted_at is None and _looks_up(connection)
+
+
+def _looks_up(connection: Connection) -> bool:
+    return type(connection.driver).look_up is not Provider.look_up
+
+
 def _check(connection: Connection) -> None:
-    if type(connection.driver).look_up is Provider.look_up:
+    if not _looks_up(connection):
         text = gettext("%(service)s has no way to read a contact: what is shown is what was last sent.")
         raise UnsupportedError(text % {"service": connection.driver.label})

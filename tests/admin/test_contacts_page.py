@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.contrib.admin.utils import quote
 from django.contrib.auth.models import Permission, User
 from django.contrib.messages import get_messages
 from django.db import connection as database
@@ -240,6 +241,66 @@ def test_a_look_at_the_sync_button_does_nothing(kit: Connection, staff: Client, 
     assert staff.get(person_url(f"user:{user.pk}", "sync")).status_code == 405
     assert staff.get(person_url(f"user:{user.pk}", "nonsense")).status_code == 404
     assert not AuditEntry.objects.exists()
+
+
+READ_AGAIN = "Read again from the service"
+REFRESH = "mktg_integration.tasks.refresh_contact"
+
+
+def refresh_url(contact: Contact) -> str:
+    return reverse("admin:mktg_integration_contact_refresh", args=[quote(contact.pk)])
+
+
+def test_a_contact_is_read_again_from_either_page(
+    kit: Connection, staff: Client, sign_up: SignUp, tasks: list[Any]
+) -> None:
+    user = sign_up("ada")
+    send(kit)
+    contact, tasks[:] = Contact.objects.get(), []
+    for page, given in ((person_url(f"user:{user.pk}"), {"page": "person"}), (contact_url(contact), {})):
+        shown = staff.get(page).text
+        assert READ_AGAIN in shown
+        assert refresh_url(contact) in shown
+        answer = staff.post(refresh_url(contact), given, follow=True)
+        assert answer.request["PATH_INFO"] == page
+        assert said(answer) == ["The contact is being read again; it is here in a moment."]
+    assert tasks == [(REFRESH, (kit.pk, contact.pk))] * 2
+
+
+def test_a_contact_that_cannot_be_read_has_no_button(
+    connect: Connect, staff: Client, sign_up: SignUp, tasks: list[Any]
+) -> None:
+    connections = connect("kit", "convertloop")
+    sign_up("ada")
+    for connection in connections.values():
+        send(connection)
+    Contact.objects.filter(connection=connections["kit"]).update(deleted_at=timezone.now())
+    tasks.clear()
+    told = []
+    for contact in Contact.objects.order_by("connection__name"):
+        assert READ_AGAIN not in staff.get(contact_url(contact)).text
+        told += said(staff.post(refresh_url(contact), follow=True))
+    assert [text.partition(":")[0].partition(",")[0] for text in told] == [
+        "ConvertLoop has no way to read a contact", "The contact is gone at the service",
+    ]  # fmt: skip
+    assert tasks == []
+
+
+def test_who_may_have_a_contact_read_again(kit: Connection, sign_up: SignUp, tasks: list[Any]) -> None:
+    sign_up("ada")
+    send(kit)
+    contact = Contact.objects.get()
+    tasks.clear()
+    client = visitor("view_contact", "erase_people")
+    assert READ_AGAIN not in client.get(contact_url(contact)).text
+    assert client.post(refresh_url(contact)).status_code == 403
+    client.logout()
+    assert client.post(refresh_url(contact)).status_code == 302
+    assert tasks == []
+
+
+def test_a_look_at_the_refresh_button_reads_nothing(kit: Connection, staff: Client, stranger: Contact) -> None:
+    assert staff.get(refresh_url(stranger)).status_code == 405
 
 
 def test_a_tag_is_added_and_taken_away(kit: Connection, staff: Client, sign_up: SignUp, mktg_sandbox: Any) -> None:

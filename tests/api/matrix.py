@@ -67,6 +67,7 @@ MATRIX: dict[str, tuple[str, ...] | None] = {
     "POST contacts/search/": (*view("contact"), VIEW_PERSONAL_DATA),
     "GET contacts/<pk>/export/": (*view("contact"), VIEW_PERSONAL_DATA),
     "POST contacts/<pk>/sync/": (*view("contact"), SYNC),
+    "POST contacts/<pk>/refresh/": (*view("contact"), SYNC),
     "POST contacts/<pk>/tag/": (*view("contact"), SYNC),
     "POST contacts/<pk>/untag/": (*view("contact"), SYNC),
     "POST contacts/<pk>/subscribe/": (*view("contact"), SYNC),

@@ -15,9 +15,10 @@ from rest_framework.test import APIClient
 from mktg_integration.insight import ids
 from mktg_integration.mirror.keys import remote_key
 from mktg_integration.models import Connection, Contact
+from tests.admin.conftest import tasks
 from tests.push.conftest import Connect, connect, sign_up
 
-__all__ = ["connect", "sign_up"]
+__all__ = ["connect", "sign_up", "tasks"]
 
 TOPICS = {"news": {"TAG": "Newsletter", "LABEL": "News, once a month"}, "offers": {"TAG": "Offers", "LABEL": "Offers"}}
 PUBLIC_URL = "https://example.org"

@@ -27,6 +27,7 @@ CONTACTS, SEARCH = f"{API}contacts/", f"{API}contacts/search/"
 ADA = "ada@example.com"
 ACTIONS = {
     "sync": {},
+    "refresh": {},
     "tag": {"name": "VIP"},
     "untag": {"name": "VIP"},
     "subscribe": {"how": "signed the list"},
@@ -236,6 +237,20 @@ def test_a_tag_and_an_unsubscribe_reach_the_service(
 def test_a_sync_makes_the_person_due(ada: Contact, staff: Staff) -> None:
     staff(*ALL).post(path_of(ada, "sync"))
     assert OutboxRow.objects.filter(subject=ada.subject).exists()
+
+
+def test_a_contact_is_read_at_its_service_in_the_background(ada: Contact, staff: Staff, tasks: list[Any]) -> None:
+    tasks.clear()
+    answer = staff(*ALL).post(path_of(ada, "refresh"))
+    assert (answer.status_code, answer.json()) == (202, {"person": ada.subject})
+    assert tasks == [("mktg_integration.tasks.refresh_contact", (ada.connection_id, ada.pk))]
+
+
+def test_what_a_service_does_not_tell_is_not_asked_for(site: Site, staff: Staff, tasks: list[Any]) -> None:
+    contact = contact_of(site("convertloop")["convertloop"], "1")
+    answer = staff(*ALL).post(path_of(contact, "refresh"))
+    assert (answer.status_code, answer.json()["code"]) == (400, "unsupported")
+    assert tasks == []
 
 
 def test_nobody_is_subscribed_without_evidence(ada: Contact, staff: Staff) -> None:
