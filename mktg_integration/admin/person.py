@@ -75,7 +75,10 @@ class SubscribeForm(ConnectionForm):
         help_text=_("What you would show if you were asked: a signed list, a mail, a call."),
     )  # fmt: skip
     when = forms.SplitDateTimeField(
-        label=_("When?"), widget=forms.SplitDateTimeWidget(date_attrs={"type": "date"}, time_attrs={"type": "time"})
+        label=_("When?"),
+        widget=forms.SplitDateTimeWidget(
+            date_attrs={"type": "date", "aria-label": _("Day")}, time_attrs={"type": "time", "aria-label": _("Time")}
+        ),
     )
     form = forms.CharField(
         label=_("Form at the service that asks for a confirmation"), max_length=255, required=False,
