@@ -77,7 +77,8 @@ class SubscribeForm(ConnectionForm):
     when = forms.SplitDateTimeField(
         label=_("When?"),
         widget=forms.SplitDateTimeWidget(
-            date_attrs={"type": "date", "aria-label": _("Day")}, time_attrs={"type": "time", "aria-label": _("Time")}
+            date_attrs={"type": "date", "aria-label": _("Day")},  # type: ignore[dict-item]
+            time_attrs={"type": "time", "aria-label": _("Time")},  # type: ignore[dict-item]
         ),
     )
     form = forms.CharField(
