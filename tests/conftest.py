@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import quote, urlencode
 
 import pytest
 from django.db import connection
 
+from mktg_integration.models import Connection
+from mktg_integration.signals import connection_needs_attention
 from tests.browser.window import chromium, page, problems, window
 
 __all__ = ["chromium", "page", "problems", "window"]
@@ -22,6 +24,27 @@ def marketing(settings: Any) -> Iterator[Any]:
         settings.MKTG_INTEGRATION = {**settings.MKTG_INTEGRATION, **keys}
 
     return change
+
+
+class Told(NamedTuple):
+    """That a connection needs somebody: its name, why, and what more was said."""
+
+    connection: str
+    reason: str
+    detail: str
+
+
+@pytest.fixture
+def attention() -> Iterator[list[Told]]:
+    """What staff were told by the signal ``connection_needs_attention``."""
+    told: list[Told] = []
+
+    def hear(*, connection: Connection, reason: str, detail: str = "", **_: Any) -> None:
+        told.append(Told(connection.name, reason, detail))
+
+    connection_needs_attention.connect(hear)
+    yield told
+    connection_needs_attention.disconnect(hear)
 
 
 @pytest.fixture

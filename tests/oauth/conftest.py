@@ -17,7 +17,6 @@ from mktg_integration.connections import sync_declared
 from mktg_integration.models import Connection
 from mktg_integration.sandbox import credentials
 from mktg_integration.sandbox.server import Sandbox
-from mktg_integration.signals import connection_needs_attention
 
 INSTALL = reverse("mktg_integration:oauth-install", kwargs={"provider": "kit"})
 CALLBACK = reverse("mktg_integration:oauth-callback", kwargs={"provider": "kit"})
@@ -102,19 +101,6 @@ def connected(browser: Browser) -> Connection:
     """A connection made by OAuth."""
     assert browser.connect().status_code == 302
     return Connection.objects.select_related("state", "oauth").get()
-
-
-@pytest.fixture
-def attention() -> Any:
-    """The signals that a connection needs attention: ``(name, reason)`` each."""
-    heard: list[tuple[str, str]] = []
-
-    def hear(*, connection: Connection, reason: str, **_: Any) -> None:
-        heard.append((connection.name, reason))
-
-    connection_needs_attention.connect(hear)
-    yield heard
-    connection_needs_attention.disconnect(hear)
 
 
 def declare(marketing: Callable[..., None], sandbox: Sandbox, **given: str) -> Connection:

@@ -18,6 +18,7 @@ from django.utils import timezone
 
 from mktg_integration.models import Connection, ConnectionState, OAuthToken, WaitReason
 from mktg_integration.sandbox.server import Sandbox
+from tests.conftest import Told
 from tests.oauth.conftest import Browser, asked
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -119,7 +120,7 @@ open_client(Connection.objects.get()).client.get_account()
 @pytest.mark.slow
 @pytest.mark.django_db(transaction=True)
 def test_a_process_that_dies_before_it_can_save(
-    kit: Sandbox, database_url: str, settings: Any, attention: list[tuple[str, str]]
+    kit: Sandbox, database_url: str, settings: Any, attention: list[Told]
 ) -> None:
     """What cannot be saved: the connection says so, and a person connects it again."""
     client = Client()
@@ -145,7 +146,7 @@ def test_a_process_that_dies_before_it_can_save(
 
     with pytest.raises(ServiceError, match="not answered or not saved"):
         open_client(Connection.objects.get()).client.get_account()
-    assert attention == [("kit", "reconnect")]
+    assert [(told.connection, told.reason) for told in attention] == [("kit", "reconnect")]
 
     browser.connect(connection="kit")
     assert open_client(Connection.objects.get()).client.get_account().account.name

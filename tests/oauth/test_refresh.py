@@ -24,6 +24,7 @@ from mktg_integration.push.drain import drain
 from mktg_integration.sandbox import credentials
 from mktg_integration.sandbox.server import Sandbox
 from mktg_integration.tokens import HeldTokens, refresh
+from tests.conftest import Told
 from tests.oauth.conftest import Browser, asked, declare, set_kit
 
 
@@ -136,7 +137,7 @@ def test_a_token_that_is_refused_at_once_is_not_refreshed_for_ever(connected: Co
 
 
 def test_a_refused_refresh_marks_the_connection_once_and_keeps_the_outbox(
-    connected: Connection, kit: Sandbox, attention: list[tuple[str, str]], marketing: Callable[..., None]
+    connected: Connection, kit: Sandbox, attention: list[Told], marketing: Callable[..., None]
 ) -> None:
     marketing(UNKNOWN_CONSENT="granted")
     spend_refresh_tokens(kit)
@@ -147,7 +148,7 @@ def test_a_refused_refresh_marks_the_connection_once_and_keeps_the_outbox(
         report = drain(connected.pk, foreground=True)
         assert report.waiting == WaitReason.RECONNECT
 
-    assert attention == [("kit", "reconnect")]
+    assert [(told.connection, told.reason) for told in attention] == [("kit", "reconnect")]
     assert OutboxRow.objects.count() == 1
     assert ConnectionState.objects.get().wait_reason == WaitReason.RECONNECT
     assert asked(kit, "POST /oauth/token") == 2, "a refused refresh token is not sent again"

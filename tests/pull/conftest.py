@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -11,7 +11,6 @@ from mktg_integration.connections import sync_declared
 from mktg_integration.models import Connection
 from mktg_integration.pull.engine import PullReport, pull
 from mktg_integration.sandbox.server import Sandbox
-from mktg_integration.signals import connection_needs_attention
 from tests.push.conftest import declared
 
 CREATED = "2024-03-01T10:00:00Z"
@@ -75,16 +74,3 @@ def read(kit: Connection) -> Pull:
         return pull(kit.pk, resources=resources, patient=True, **options)
 
     return run
-
-
-@pytest.fixture
-def attention() -> Iterator[list[dict[str, Any]]]:
-    """What staff were told, each ``{"connection", "reason", "detail"}``."""
-    told: list[dict[str, Any]] = []
-
-    def hear(*, connection: Connection, reason: str, detail: str, **_: Any) -> None:
-        told.append({"connection": connection.name, "reason": reason, "detail": detail})
-
-    connection_needs_attention.connect(hear)
-    yield told
-    connection_needs_attention.disconnect(hear)

@@ -16,6 +16,7 @@ from mktg_integration.models import Connection, Contact, Heartbeat, PullCheckpoi
 from mktg_integration.pull import sweep
 from mktg_integration.records import ContactRecord, ContactStatus
 from mktg_integration.sandbox.server import Sandbox
+from tests.conftest import Told
 from tests.pull.conftest import Fill, Pull, people, tag, tagging
 
 
@@ -67,15 +68,15 @@ def test_more_than_a_share_stops_and_asks(read: Pull, fill: Fill) -> None:
     assert run.status == "waiting"
 
 
-def test_staff_are_told_once_that_it_asks(read: Pull, fill: Fill, attention: list[dict[str, Any]]) -> None:
+def test_staff_are_told_once_that_it_asks(read: Pull, fill: Fill, attention: list[Told]) -> None:
     fill(subscribers=people(100))
     read("contacts")
     fill(subscribers=people(94))
     read("contacts", full=True)
     read("contacts", full=True)
-    assert [(told["connection"], told["reason"]) for told in attention] == [("kit", "deletions")]
-    assert "6 of 100" in attention[0]["detail"]
-    assert "person" not in attention[0]["detail"]
+    assert [(told.connection, told.reason) for told in attention] == [("kit", "deletions")]
+    assert "6 of 100" in attention[0].detail
+    assert "person" not in attention[0].detail
 
     read(confirm_deletions=True)
     fill(subscribers=people(50))

@@ -12,6 +12,7 @@ from django.utils import timezone
 from mktg_integration.models import Connection, ConnectionState, Contact, OAuthToken, WaitReason
 from mktg_integration.pull.engine import PullReport, pull
 from mktg_integration.sandbox.server import Sandbox
+from tests.conftest import Told
 from tests.oauth.conftest import PUBLIC_URL, app_of, asked, browser, connected, kit  # noqa: F401 (fixtures)
 from tests.pull.conftest import Fill, people, tag
 
@@ -60,14 +61,14 @@ def test_a_token_that_runs_out_between_two_pages_is_refreshed_and_the_page_asked
 
 
 def test_a_refresh_that_is_refused_ends_the_pull_keeps_its_pages_and_tells_staff(
-    refreshable: Connection, mktg_sandbox: Sandbox, attention: list[dict[str, Any]]
+    refreshable: Connection, mktg_sandbox: Sandbox, attention: list[Told]
 ) -> None:
     report = pull_and(refreshable, lambda: expire(mktg_sandbox, spent=True))
 
     assert report.status == "failed"
     assert "connect the account again" in report.detail
     assert 0 < Contact.objects.count() < 3500
-    assert [told["reason"] for told in attention] == ["reconnect"]
+    assert [told.reason for told in attention] == ["reconnect"]
     assert ConnectionState.objects.get().wait_reason == WaitReason.RECONNECT
 
 
@@ -98,13 +99,13 @@ def test_an_app_that_is_refused_ends_the_pull_at_the_first_resource(
 
 
 def test_credentials_that_are_refused_are_told_once_and_forgotten_when_they_work_again(
-    refreshable: Connection, mktg_sandbox: Sandbox, attention: list[dict[str, Any]]
+    refreshable: Connection, mktg_sandbox: Sandbox, attention: list[Told]
 ) -> None:
     mktg_sandbox.faults.add(service="kit", operation=CONTACTS, effect="status", status=401)
     for _ in range(2):
         assert pull(refreshable.pk, resources=["contacts"], patient=True).status == "failed"
 
-    assert [told["reason"] for told in attention] == ["reconnect"]
+    assert [told.reason for told in attention] == ["reconnect"]
     assert ConnectionState.objects.get(connection=refreshable).wait_reason == WaitReason.RECONNECT
 
     mktg_sandbox.faults.clear()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -14,7 +14,7 @@ from mktg_integration.models import Connection, ConnectionState, DeadRow, Outbox
 from mktg_integration.push import claims, record
 from mktg_integration.push.drain import DrainReport, drain
 from mktg_integration.sandbox.server import Sandbox
-from mktg_integration.signals import connection_needs_attention
+from tests.conftest import Told
 from tests.push.conftest import Connect, emails, send
 
 SignUp = Callable[..., Any]
@@ -30,19 +30,6 @@ def later(**ago: float) -> None:
     past = timezone.now() - timedelta(**ago)
     OutboxRow.objects.update(due_at=past)
     ConnectionState.objects.exclude(wait_until=None).update(wait_until=past)
-
-
-@pytest.fixture
-def attention() -> Iterator[list[str]]:
-    """The reasons for which connections asked for a person."""
-    reasons: list[str] = []
-
-    def note(sender: Any, reason: str, **_: Any) -> None:
-        reasons.append(reason)
-
-    connection_needs_attention.connect(note)
-    yield reasons
-    connection_needs_attention.disconnect(note)
 
 
 @pytest.mark.parametrize("service", SERVICES)
@@ -106,7 +93,7 @@ def test_what_concerns_the_connection_is_not_counted_against_a_row(
     connect: Connect,
     sign_up: SignUp,
     mktg_sandbox: Sandbox,
-    attention: list[str],
+    attention: list[Told],
 ) -> None:
     connection = connect("conversion")["conversion"]
     sign_up("ada")
@@ -117,7 +104,7 @@ def test_what_concerns_the_connection_is_not_counted_against_a_row(
     assert report.waiting == reason
     assert OutboxRow.objects.get().attempts == 0
     assert not DeadRow.objects.exists()
-    assert attention == ([] if reason == WaitReason.RATE else [reason])
+    assert [told.reason for told in attention] == ([] if reason == WaitReason.RATE else [reason])
 
 
 def test_retry_after_says_how_long_the_connection_waits(
@@ -165,7 +152,7 @@ def test_one_call_that_fails_is_tried_later_and_counted(
 
 
 def test_twenty_identical_rejections_stop_the_drain_and_keep_the_rows(
-    connect: Connect, sign_up: SignUp, mktg_sandbox: Sandbox, attention: list[str]
+    connect: Connect, sign_up: SignUp, mktg_sandbox: Sandbox, attention: list[Told]
 ) -> None:
     connection = connect("convertloop")["convertloop"]
     for number in range(60):
@@ -177,7 +164,7 @@ def test_twenty_identical_rejections_stop_the_drain_and_keep_the_rows(
     assert report.waiting == WaitReason.REJECTIONS
     assert OutboxRow.objects.count() + DeadRow.objects.count() == 60
     assert DeadRow.objects.count() <= 20
-    assert attention == [WaitReason.REJECTIONS]
+    assert [told.reason for told in attention] == [WaitReason.REJECTIONS]
 
 
 def test_a_mapping_that_raises_kills_only_its_row(
