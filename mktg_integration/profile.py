@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -91,22 +92,63 @@ class Profile:
 
         Raises ``ProfileError`` naming the field (never its value) where a service could not take it.
         """
-        if not isinstance(self.email, str) or not isinstance(self.consent, Consent):
-            raise ProfileError("email must be text and consent a Consent: correct the mapping")
-        if isinstance(self.tags, str):
-            raise ProfileError("tags must be a collection of names, not one text: correct the mapping")
+        if not isinstance(self.email, str):
+            raise ProfileError("email must be text: correct the mapping")
+        _check_consent(self.consent)
+        texts: dict[str, Any] = {
+            name: _text(name, getattr(self, name)) for name in ("first_name", "last_name", "user_id", "pid")
+        }
         if self.company is not None and not isinstance(self.company, Company):
             raise ProfileError("company must be a Company or None: correct the mapping")
+        if self.company is not None:
+            _check_fields(self.company.fields)
+            for name in ("external_id", "name", "domain"):
+                _text(f"company's {name}", getattr(self.company, name))
         for name, moment in (("first_seen_at", self.first_seen_at), ("last_seen_at", self.last_seen_at)):
             if moment is not None and (not isinstance(moment, datetime) or moment.tzinfo is None):
                 raise ProfileError(f"{name} must be an aware date-time: correct the mapping")
-        for name, value in self.fields.items():
-            if not isinstance(value, str | int | float | bool | Decimal | date | None):
-                raise ProfileError(f"field {name!r} has a {type(value).__name__}: map it to text, number or date")
-            if isinstance(value, datetime) and value.tzinfo is None:
-                raise ProfileError(f"field {name!r} is a date-time without a time zone: make it aware")
-        tags = frozenset(tag.strip() for tag in self.tags if tag and tag.strip())
-        return replace(self, email=clean_email(self.email), tags=tags)
+        _check_fields(self.fields)
+        return replace(self, email=clean_email(self.email), tags=_tags(self.tags), **texts)
+
+
+def _check_consent(consent: Any) -> None:
+    if not isinstance(consent, Consent):
+        raise ProfileError("consent must be a Consent: correct the mapping")
+    if not isinstance(consent.status, ConsentStatus):
+        raise ProfileError("consent's status must be a ConsentStatus: correct the mapping")
+    if not isinstance(consent.who, str) or not isinstance(consent.how, str):
+        raise ProfileError("consent's who and how must be text: correct the mapping")
+    if consent.when is not None and not isinstance(consent.when, datetime):
+        raise ProfileError("consent's when must be a date-time or None: correct the mapping")
+
+
+def _text(name: str, value: Any) -> str:
+    if value is not None and not isinstance(value, str):
+        raise ProfileError(f"{name} must be text: correct the mapping")
+    return value or ""
+
+
+def _tags(tags: Any) -> frozenset[str]:
+    if isinstance(tags, str | bytes) or not isinstance(tags, Iterable):
+        raise ProfileError("tags must be a collection of names, not one text: correct the mapping")
+    names = [tag for tag in tags if tag]
+    if not all(isinstance(name, str) for name in names):
+        raise ProfileError("tags must be names, as text: correct the mapping")
+    return frozenset(name.strip() for name in names if name.strip())
+
+
+def _check_fields(fields: Any) -> None:
+    if not isinstance(fields, Mapping):
+        raise ProfileError("fields must be a dict of names and values: correct the mapping")
+    for name, value in fields.items():
+        if not isinstance(name, str) or not name.strip():
+            raise ProfileError("each of the fields must be named by a text that is not empty: correct the mapping")
+        if isinstance(value, float | Decimal) and not math.isfinite(value):
+            raise ProfileError(f"field {name!r} is no finite number: correct the mapping")
+        if not isinstance(value, str | int | float | bool | Decimal | date | None):
+            raise ProfileError(f"field {name!r} has a {type(value).__name__}: map it to text, number or date")
+        if isinstance(value, datetime) and value.tzinfo is None:
+            raise ProfileError(f"field {name!r} is a date-time without a time zone: make it aware")
 
 
 def clean_email(email: str) -> str:

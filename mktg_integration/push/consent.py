@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
+from django.utils import timezone
+
 from mktg_integration.models import ExplicitActs, OptOut, OptOutKind
 from mktg_integration.profile import Consent, ConsentStatus
 
@@ -66,4 +68,9 @@ def _latest(acts: Iterable[ExplicitActs]) -> Consent | None:
 
 
 def _is_after(one: datetime | None, other: datetime | None) -> bool:
-    return one is not None and other is not None and one > other
+    return one is not None and other is not None and _aware(one) > _aware(other)
+
+
+def _aware(moment: datetime) -> datetime:
+    """A mapping may give a time without a zone; it is then the site's."""
+    return timezone.make_aware(moment) if timezone.is_naive(moment) else moment

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from django.utils import timezone
 
 from mktg_integration.models import ExplicitActs, OptOut
 from mktg_integration.profile import UNKNOWN, Consent, ConsentStatus
@@ -72,6 +73,13 @@ def test_a_forgotten_address_stays_forgotten_until_subscribe() -> None:
     assert is_forgotten([], optout(0, "forgotten"))
     assert not is_forgotten([act(GRANTED, 1)], optout(0, "forgotten"))
     assert is_forgotten([act(GRANTED, -1)], optout(0, "forgotten"))
+
+
+@pytest.mark.parametrize(("hours", "status"), [(2, GRANTED), (-2, REFUSED)])
+def test_a_mapping_that_gives_a_time_without_a_zone_means_the_sites(hours: int, status: ConsentStatus) -> None:
+    mapped = Consent.refused(when=timezone.make_naive(NOON))
+
+    assert resolved(mapped, act(GRANTED, hours)).status is status
 
 
 def test_a_refusal_without_a_date_is_not_lifted_by_subscribe() -> None:
