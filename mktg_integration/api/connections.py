@@ -16,8 +16,7 @@ from mktg_integration.api.base import ReadViews, RunBegunSerializer, accepted, a
 from mktg_integration.api.connection_form import ConnectionSerializer
 from mktg_integration.api.openapi import documented
 from mktg_integration.audit import record
-from mktg_integration.exceptions import NotNowError
-from mktg_integration.models import AuditAction, Connection, ConnectionSource, Contact, OAuthToken, OutboxRow, SyncState
+from mktg_integration.models import AuditAction, Connection
 from mktg_integration.operations import connections as operations
 from mktg_integration.operations import probing, runs
 from mktg_integration.permissions import CONNECT, SYNC, may
@@ -116,7 +115,7 @@ class ConnectionViewSet(
         record(actor_of(self.request), AuditAction.CHANGED, connection=connection, fields=changed)
 
     def perform_destroy(self, instance: Connection) -> None:
-        _must_be_empty(instance)
+        operations.must_be_empty(instance)
         record(actor_of(self.request), AuditAction.CHANGED, connection=instance, deleted=True)
         instance.delete()
 
@@ -199,15 +198,3 @@ def _saved(serializer: Any) -> Connection:
     except IntegrityError:
         raise serializers.ValidationError(gettext("This account or name was taken at the same moment.")) from None
     return connection
-
-
-def _must_be_empty(connection: Connection) -> None:
-    """Raises ``NotNowError``: a million contacts are not deleted while somebody waits for an answer."""
-    name = {"name": connection.name}
-    if connection.source == ConnectionSource.SETTINGS and not connection.undeclared:
-        raise NotNowError(gettext("The settings declare %(name)s: take it out of them first.") % name)
-    has_tokens = OAuthToken.objects.filter(connection=connection, disconnected_at=None).exists()
-    tables: tuple[Any, ...] = (Contact, SyncState, OutboxRow)
-    if has_tokens or any(table.objects.filter(connection=connection).exists() for table in tables):
-        text = gettext("%(name)s is in use: disconnect it first, and have what the service told deleted with it.")
-        raise NotNowError(text % name)

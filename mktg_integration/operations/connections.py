@@ -3,13 +3,25 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.utils.translation import gettext
 
 from mktg_integration import background
 from mktg_integration import connections as binding
 from mktg_integration.audit import Actor, record
 from mktg_integration.exceptions import NotNowError, UnsupportedError
-from mktg_integration.models import AuditAction, Connection, ConnectionState, OAuthToken, Run
+from mktg_integration.models import (
+    AuditAction,
+    Connection,
+    ConnectionSource,
+    ConnectionState,
+    Contact,
+    OAuthToken,
+    OutboxRow,
+    Run,
+    SyncState,
+)
 from mktg_integration.operations import runs
 from mktg_integration.operations.deliveries import NOT_ENDED_BY_HAND
 from mktg_integration.operations.probing import Step, test
@@ -18,6 +30,7 @@ __all__ = [
     "Step",
     "confirm_site",
     "disconnect",
+    "must_be_empty",
     "pause",
     "push_now",
     "register_webhooks",
@@ -80,6 +93,19 @@ def disconnect(actor: Actor, connection: Connection, delete_mirror: bool = False
         raise NotNowError(gettext("%(name)s is disconnected already.") % {"name": connection.name})
     record(actor, AuditAction.DISCONNECTED, connection=connection, delete_mirror=delete_mirror)
     background.enqueue(TASKS + "disconnect", connection.pk, int(delete_mirror))
+
+
+def must_be_empty(connection: Connection) -> None:
+    """Before a connection is deleted. Raises ``NotNowError``: a million contacts are not deleted while somebody waits
+    for an answer."""
+    name = {"name": connection.name}
+    if connection.source == ConnectionSource.SETTINGS and not connection.undeclared:
+        raise NotNowError(gettext("The settings declare %(name)s: take it out of them first.") % name)
+    has_tokens = OAuthToken.objects.filter(connection=connection, disconnected_at=None).exists()
+    tables: tuple[Any, ...] = (Contact, SyncState, OutboxRow)
+    if has_tokens or any(table.objects.filter(connection=connection).exists() for table in tables):
+        text = gettext("%(name)s is in use: disconnect it first, and have what the service told deleted with it.")
+        raise NotNowError(text % name)
 
 
 def register_webhooks(actor: Actor, connection: Connection) -> None:

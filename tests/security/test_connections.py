@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import json
+import sys
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
+from django.core.signals import got_request_exception
+from django.db import connection as database
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
+from django.views.debug import ExceptionReporter
 
-from mktg_integration.models import Connection
+from mktg_integration.models import Connection, Contact, OutboxRow
 from tests.admin.conftest import SECRET
-from tests.security.conftest import Browser
+from tests.security.conftest import ADDRESS, Browser
 
 API = "/marketing/api/v1/connections/"
 ELSEWHERE = "https://collector.example.net"
@@ -150,3 +155,52 @@ def test_credentials_come_out_nowhere(staff: Client, connection: Connection) -> 
         answer = staff.post(API, json.dumps(body), content_type="application/json", headers={"Accept": kind})
         assert answer.status_code == 400
         assert "typed-just-now" not in answer.text
+
+
+def test_a_connection_in_use_is_not_deleted_from_its_page(viewer: Browser, ada: Contact, tasks: Any) -> None:
+    """Django would read all of its people to list them, by keys that hold their addresses."""
+    connection = ada.connection
+    client = viewer("connect_accounts", "delete_connection")
+    delete = reverse("admin:mktg_integration_connection_delete", args=[connection.pk])
+    with CaptureQueriesContext(database) as asked:
+        page = client.get(delete)
+    assert ADDRESS not in page.text
+    assert "in use" in page.text
+    reads = [one["sql"] for one in asked if 'FROM "mktg_integration_contact"' in one["sql"].replace("`", '"')]
+    assert all("LIMIT 1" in sql for sql in reads)
+    client.post(delete, {"post": "yes"})
+    data = {"action": "delete_selected", "_selected_action": [connection.pk], "post": "yes"}
+    client.post(reverse("admin:mktg_integration_connection_changelist"), data)
+    assert Connection.objects.filter(pk=connection.pk).exists()
+    ada.delete()
+    OutboxRow.objects.all().delete()
+    assert client.post(delete, {"post": "yes"}).status_code == 302
+    assert not Connection.objects.exists()
+
+
+def test_what_was_typed_is_blanked_in_reports_of_errors(
+    staff: Client, connection: Connection, asked: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Django mails the fields of a form to ADMINS with whatever went wrong."""
+
+    def fail(*args: Any, **options: Any) -> None:
+        raise RuntimeError("the disk is full")
+
+    monkeypatch.setattr("mktg_integration.admin.connections.record", fail)
+    reports = []
+
+    def report(sender: Any, request: Any, **more: Any) -> None:
+        reporter = ExceptionReporter(request, *sys.exc_info())
+        reports.append(reporter.get_traceback_text() + reporter.get_traceback_html())
+
+    got_request_exception.connect(report)
+    staff.raise_request_exception = False
+    try:
+        change(staff, connection, "admin", {}, key="typed-just-now")
+        # By the API too, whose variables are in the report.
+        monkeypatch.setattr("mktg_integration.api.connections.record", fail)
+        change(staff, connection, "api", {}, key="typed-just-now")
+    finally:
+        got_request_exception.disconnect(report)
+    assert len(reports) == 2
+    assert [report for report in reports if "typed-just-now" in report] == []

@@ -57,7 +57,8 @@ def test_no_other_site_presses_a_button_of_the_admin(root: Client, name: str, kw
 
 @pytest.mark.parametrize(
     ("method", "path"),
-    [("POST", "connections/"), ("POST", "connections/1/pause/"), ("DELETE", "connections/1/"), ("POST", "runs/1/cancel/"),
+    [("POST", "connections/"), ("POST", "connections/1/pause/"), ("DELETE", "connections/1/"),
+     ("POST", "runs/1/cancel/"),
      ("POST", "rejected/discard/"), ("POST", "events/"), ("POST", "purchases/"), ("PATCH", "me/"),
      ("POST", "oauth/kit/start/"), ("POST", "contacts/1:1/forget/"), ("DELETE", "connections/1/webhooks/")],
 )  # fmt: skip
