@@ -8,10 +8,12 @@ from django.contrib import admin
 from django.db import models
 from django.forms import ModelForm
 from django.http import HttpRequest
+from django.utils.decorators import method_decorator
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
+from django.views.decorators.debug import sensitive_post_parameters
 
 from mktg_integration.admin.base import NOTHING, Guarded, ModelAdmin, actor_of, moment
 from mktg_integration.admin.connecting import Connecting
@@ -19,9 +21,10 @@ from mktg_integration.admin.connection_form import ConnectionForm, credential_fi
 from mktg_integration.admin.connection_pages import ConnectionPages
 from mktg_integration.admin.starting import StartingRuns
 from mktg_integration.audit import record
-from mktg_integration.exceptions import DecryptionError, MktgError
+from mktg_integration.exceptions import DecryptionError, MktgError, NotNowError
 from mktg_integration.insight.health import Health, healths
 from mktg_integration.models import AuditAction, Connection, ConnectionSource, ConnectionState
+from mktg_integration.operations import connections as operations
 from mktg_integration.permissions import CONNECT, may
 from mktg_integration.providers.registry import get_provider
 
@@ -114,6 +117,22 @@ class ConnectionAdmin(ConnectionPages, Connecting, StartingRuns, Guarded, ModelA
         for connection in queryset:
             record(actor_of(request), AuditAction.DISCONNECTED, connection=connection, deleted=True)
         super().delete_queryset(request, queryset)
+
+    def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
+        """Not by Django's own, which reads all that belongs to them; who may delete them is asked before."""
+        told, kept = [], []
+        for connection in objs:
+            try:
+                operations.must_be_empty(connection)
+            except NotNowError as error:
+                kept.append(str(error))
+            else:
+                told.append(str(connection))
+        return told, {self.opts.verbose_name_plural: len(told)}, set(), kept
+
+    @method_decorator(sensitive_post_parameters())
+    def changeform_view(self, request: HttpRequest, *args: Any, **options: Any) -> Any:
+        return super().changeform_view(request, *args, **options)
 
     @staticmethod
     def _credentials_of(provider: str) -> tuple[Any, dict[str, Any]]:

@@ -14,6 +14,18 @@ from mktg_integration.providers.base import Account, Provider
 from mktg_integration.providers.registry import get_provider, provider_names
 
 
+class Hidden(dict[str, str]):
+    """Credentials on their way, which no report of an error shows."""
+
+    def __repr__(self) -> str:
+        return "…"
+
+
+class CredentialsField(serializers.DictField):
+    def to_internal_value(self, data: Any) -> Any:
+        return Hidden(super().to_internal_value(data))
+
+
 class OptionsField(serializers.DictField):
     """A JSON object that every database can hold."""
 
@@ -28,7 +40,7 @@ class ConnectionSerializer(serializers.ModelSerializer[Connection]):
     stored, and ``forget_credentials`` forgets the others."""
 
     provider = serializers.CharField(max_length=32)
-    credentials = serializers.DictField(
+    credentials = CredentialsField(
         child=serializers.CharField(max_length=4000), write_only=True, required=False, help_text="Never told again."
     )
     forget_credentials = serializers.BooleanField(write_only=True, required=False, default=False)
@@ -56,6 +68,10 @@ class ConnectionSerializer(serializers.ModelSerializer[Connection]):
         ]
         read_only_fields = ["source", "account_label", "paused", "dry_run", "bound_url", "undeclared", "created_at"]
 
+    def __repr__(self) -> str:
+        # DRF's holds what was sent, and reports of errors hold it.
+        return type(self).__name__
+
     def validate_provider(self, name: str) -> str:
         if name not in provider_names():
             raise serializers.ValidationError(gettext("Use one of: {able}.").format(able=", ".join(provider_names())))
@@ -68,12 +84,12 @@ class ConnectionSerializer(serializers.ModelSerializer[Connection]):
         if connection is not None and connection.source == ConnectionSource.SETTINGS:
             raise serializers.ValidationError(gettext("The settings declare this connection: change it there."))
         driver = get_provider(connection.provider if connection is not None else attrs["provider"])
-        entered = attrs.get("credentials", {})
+        entered = attrs.get("credentials", Hidden())
         _must_know(driver, entered)
         forget = attrs.pop("forget_credentials", False)
         try:
             if connection is None or entered or forget:
-                attrs["credentials"] = {**({} if forget else _stored(connection)), **entered}
+                attrs["credentials"] = Hidden({**({} if forget else _stored(connection)), **entered})
             self._check(driver, connection, attrs, entered)
         except ConfigurationError as error:
             raise serializers.ValidationError(str(error)) from None
@@ -92,7 +108,7 @@ class ConnectionSerializer(serializers.ModelSerializer[Connection]):
             check_may_set(self.context["request"].user, driver, options, {})
         else:
             given = attrs["credentials"] if "credentials" in attrs else _stored(connection)
-            credentials = connection.with_tokens(dict(given), driver.oauth)
+            credentials = Hidden(connection.with_tokens(Hidden(given), driver.oauth))
             options = attrs.get("stored_options", connection.stored_options)
             account = checked_account(attrs.get("name", connection.name), driver, credentials, options)
             check_may_set(self.context["request"].user, driver, options, connection.stored_options)
@@ -109,11 +125,11 @@ def _must_know(driver: Provider[Any, Any], entered: dict[str, str]) -> None:
         raise serializers.ValidationError({"credentials": text})
 
 
-def _stored(connection: Connection | None) -> dict[str, str]:
+def _stored(connection: Connection | None) -> Hidden:
     if connection is None:
-        return {}
+        return Hidden()
     try:
-        return dict(connection.credentials)
+        return Hidden(connection.credentials)
     except DecryptionError:
         text = gettext("What is stored cannot be read: give all credentials anew, with forget_credentials.")
         raise serializers.ValidationError({"credentials": text}) from None
