@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from django.contrib.admin.models import LogEntry
 from django.contrib.admin.utils import quote
 from django.contrib.auth.models import User
 from django.urls import reverse
@@ -10,7 +11,17 @@ from django.utils import timezone
 
 from mktg_integration.audit import Actor, record
 from mktg_integration.insight import ids
-from mktg_integration.models import AuditAction, Connection, Contact, Lead, Purchase, Run, RunKind, ServiceAccount
+from mktg_integration.models import (
+    AuditAction,
+    AuditEntry,
+    Connection,
+    Contact,
+    Lead,
+    Purchase,
+    Run,
+    RunKind,
+    ServiceAccount,
+)
 from tests.security.conftest import ADDRESS, Browser
 
 API = "/marketing/api/v1/"
@@ -169,3 +180,48 @@ def test_the_pages_of_a_run_name_no_address(viewer: Browser, nameless: Connectio
     assert change in found.text
     assert ADDRESS in viewer(sees=True).get(change).text
     assert ADDRESS not in viewer().get(change).text
+
+
+MASKABLE = ["sync", "tag", "untag", "subscribe", "unsubscribe", "forget"]
+
+
+@pytest.mark.parametrize("act", MASKABLE)
+def test_what_is_answered_to_an_act_names_no_address(viewer: Browser, ada: Contact, act: str) -> None:
+    """By the API: in the answer, in what is refused, and in what is audited and logged."""
+    client = viewer("sync_people", "erase_people")
+    address = f"{API}contacts/{ids.shown(ada.pk)}/{act}/"
+    for body in ("{}", '{"name": "VIP", "how": "a call"}', '{"name": "", "how": ""}', '{"connection": 999}'):
+        answer = client.post(address, body, content_type="application/json")
+        assert answer.status_code in (202, 400, 404, 409)
+        assert ADDRESS not in answer.text
+        browsed = client.post(address, body, content_type="application/json", headers={"Accept": "text/html"})
+        assert ADDRESS not in browsed.text
+    for entry in AuditEntry.objects.all():
+        assert ADDRESS not in f"{entry.subject} {entry.detail}"
+
+
+@pytest.mark.parametrize("path", ["contacts/", "purchases/", "runs/", "outbox/", "rejected/", "audit/", "accounts/"])
+def test_the_browsable_api_masks_as_well(viewer: Browser, ada: Contact, purchase: Purchase, path: str) -> None:
+    for where in (f"{API}{path}", f"{API}contacts/{ids.shown(ada.pk)}/"):
+        answer = viewer("sync_people").get(where, headers={"Accept": "text/html"})
+        assert answer.status_code == 200
+        assert ADDRESS not in answer.text
+        assert "Ada" not in answer.text
+
+
+def test_an_export_of_a_person_takes_the_permission(viewer: Browser, ada: Contact) -> None:
+    address = f"{API}contacts/{ids.shown(ada.pk)}/export/"
+    assert viewer("sync_people", "erase_people").get(address).status_code == 403
+    assert viewer().post(f"{API}contacts/search/", {"email": ADDRESS}).status_code == 403
+    answer = viewer(sees=True).get(address)
+    assert ADDRESS in answer.text
+    assert AuditEntry.objects.get().action == AuditAction.EXPORTED
+
+
+def test_a_log_of_the_admin_names_nobody(viewer: Browser, ada: Contact, nameless: Connection) -> None:
+    client = viewer("sync_people", "erase_people", "connect_accounts", "change_connection")
+    person = reverse("admin:mktg_integration_contact_act", args=[quote(ids.shown(ada.pk)), "forget"])
+    client.post(person, {"sure": "on"})
+    client.post(reverse("admin:mktg_integration_connection_change", args=[nameless.pk]), {"name": "loop-2"})
+    for entry in LogEntry.objects.all():
+        assert ADDRESS not in f"{entry.object_id} {entry.object_repr} {entry.change_message}"
