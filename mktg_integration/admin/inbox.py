@@ -14,12 +14,12 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
-from mktg_integration.admin.base import NOTHING, ReadOnlyAdmin, pretty
+from mktg_integration.admin.base import NOTHING, ReadOnlyAdmin, actor_of, pretty
 from mktg_integration.admin.indexed import CONNECTION, IndexedAdmin
 from mktg_integration.exceptions import DecryptionError
-from mktg_integration.inbound.replay import replay
 from mktg_integration.insight.masking import DOTS
 from mktg_integration.models import InboxRow, WebhookSubscription
+from mktg_integration.operations.inbox import apply_again
 
 
 @admin.register(InboxRow)
@@ -66,7 +66,7 @@ class InboxRowAdmin(IndexedAdmin):
 
     @admin.action(description=_("Apply again"), permissions=["sync"])
     def apply_again(self, request: HttpRequest, queryset: models.QuerySet[InboxRow]) -> None:
-        count = replay(queryset, applied=True)
+        count = apply_again(actor_of(request), queryset)
         text = ngettext("%d delivery is being applied.", "%d deliveries are being applied.", count) % count
         self.message_user(request, text, messages.SUCCESS if count else messages.WARNING)
 

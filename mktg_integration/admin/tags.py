@@ -12,10 +12,10 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 
-from mktg_integration import shortcuts
-from mktg_integration.admin.base import ReadOnlyAdmin
+from mktg_integration.admin.base import ReadOnlyAdmin, actor_of
 from mktg_integration.exceptions import UnsupportedError
 from mktg_integration.models import Connection, Tag
+from mktg_integration.operations import tags
 from mktg_integration.providers.base import Verb
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ class WritesTags(ReadOnlyAdmin):
         return ["connection", "name"] if obj is None else super().get_fields(request, obj)
 
     def save_model(self, request: HttpRequest, obj: Tag, form: Any, change: bool) -> None:
-        shortcuts.create_tag(obj.name, connection=obj.connection.name)
+        tags.create(actor_of(request), obj.connection, obj.name)
 
     def log_addition(self, request: HttpRequest, obj: Any, message: Any) -> Any:
         # There is no row yet that an entry could lead to.
@@ -72,12 +72,12 @@ class WritesTags(ReadOnlyAdmin):
     @admin.action(description=_("Rename at the service"), permissions=["push"])
     def rename(self, request: HttpRequest, queryset: QuerySet[Tag]) -> None:
         name = str(request.POST.get("new_name", ""))
-        tags = list(queryset.select_related("connection")[:2])
-        if len(tags) != 1:
+        chosen = list(queryset.select_related("connection")[:2])
+        if len(chosen) != 1:
             self.message_user(request, _("Select one tag: two cannot have one name."), messages.ERROR)
             return
         try:
-            shortcuts.rename_tag(tags[0], name)
+            tags.rename(actor_of(request), chosen[0], name)
         except (ValueError, UnsupportedError) as error:
             self.message_user(request, str(error), messages.ERROR)
             return

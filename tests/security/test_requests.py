@@ -178,3 +178,32 @@ def test_the_admins_home_and_a_run_say_nothing_to_who_may_not_look(db: None, nam
     client.force_login(User.objects.create_user("clerk", is_staff=True))
     assert "loop" not in client.get("/admin/").text
     assert client.get(f"{API}runs/").status_code == 403
+
+
+def test_every_press_of_a_button_that_changes_something_is_written_down(
+    viewer: Browser, connection: Connection
+) -> None:
+    """Also those that Django's own pages carry: tags that are made and renamed, deliveries that are applied again."""
+    from django.utils import timezone
+
+    from mktg_integration.models import InboxRow, InboxState, Tag
+
+    kit = Connection.objects.create(name="news", provider="kit")
+    now = timezone.now()
+    tag = Tag.objects.create(
+        key=f"{kit.pk}:1", connection=kit, remote_id="1", name="VIP", name_key="vip", seen_at=now
+    )  # fmt: skip
+    row = InboxRow.objects.create(key=f"{kit.pk}:1", connection=kit, kind="webhook", received_at=now, due_at=now,
+                                  state=InboxState.APPLIED)  # fmt: skip
+    client = viewer("sync_people")
+    client.post(reverse("admin:mktg_integration_tag_add"), {"connection": kit.pk, "name": "New"})
+    rename = {"action": "rename", "_selected_action": [tag.pk], "new_name": "Very important"}
+    client.post(reverse("admin:mktg_integration_tag_changelist"), rename)
+    again = {"action": "apply_again", "_selected_action": [row.pk]}
+    client.post(reverse("admin:mktg_integration_inboxrow_changelist"), again)
+    told = [(one.action, one.connection_name, one.detail) for one in AuditEntry.objects.order_by("pk")]
+    assert told == [
+        ("changed", "news", {"tag": "New", "created": True}),
+        ("changed", "news", {"tag": "Very important", "before": "VIP"}),
+        ("replayed", "news", {"table": "inboxrow", "count": 1}),
+    ]
