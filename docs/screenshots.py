@@ -174,10 +174,8 @@ class Story:
         Member.objects.filter(pk__in=list(Member.objects.order_by("pk").values_list("pk", flat=True)[:4])).update(
             city="Porto"
         )
-        User.objects.bulk_create(
-            User(username=name.lower(), email=f"{name.lower()}@example.com", first_name=name)
-            for name in FIRST_NAMES[:5]
-        )
+        names = [f"{name}{number}" for number in (1, 2) for name in ("Alba", "Ben", "Carla", "Dan", "Eva", "Finn")]
+        User.objects.bulk_create(User(username=n, email=f"{n.lower()}@example.com", first_name=n[:-1]) for n in names)
         page.goto(f"/admin/mktg_integration/connection/{self.kit.pk}/change/")
         page.click("text=Preview a reconcile")
         page.wait_for_selector("text=Nothing was sent so far", timeout=60_000)
@@ -223,7 +221,7 @@ class Story:
     def _person(self, number: int) -> str:
         from django.contrib.auth.models import User
 
-        return f"user:{User.objects.exclude(email='').order_by('pk')[number].pk}"
+        return f"user:{User.objects.get(email=self.demo.people[number].email).pk}"
 
     def _count(self, model: str) -> int:
         from mktg_integration import models
