@@ -12,6 +12,7 @@ from django.utils.translation import gettext_lazy as _
 
 from mktg_integration.connections import account_key, check_may_set, check_not_moved, checked_account, try_out
 from mktg_integration.exceptions import ConfigurationError, DecryptionError
+from mktg_integration.insight.noted import worded
 from mktg_integration.models import Connection
 from mktg_integration.providers.base import Account, Provider
 from mktg_integration.providers.registry import get_provider, provider_names
@@ -104,7 +105,7 @@ class ConnectionForm(forms.ModelForm):  # type: ignore[type-arg]
             if self._entered(provider, cleaned):
                 self._try_out(driver, account)
         except ConfigurationError as error:
-            self.add_error(None, str(error))
+            self.add_error(None, worded(str(error)))
 
     def _try_out(self, driver: Provider[Any, Any], account: Account) -> None:
         """Before it is saved: a wrong key is found while whoever entered it still looks at the page."""

@@ -21,6 +21,7 @@ from mktg_integration.admin.home import card, home_url, may_test, page
 from mktg_integration.exceptions import MktgError
 from mktg_integration.insight import mapping
 from mktg_integration.insight.health import healths, site_health
+from mktg_integration.insight.noted import worded
 from mktg_integration.models import Connection, WebhookSubscription
 from mktg_integration.operations import connections as operations
 from mktg_integration.permissions import APP, CONNECT, VIEW_PERSONAL_DATA, may
@@ -71,7 +72,7 @@ class ConnectionPages(Base):
         try:
             run = act.do(actor_of(request), connection)
         except MktgError as error:
-            self.message_user(request, str(error), messages.ERROR)
+            self.message_user(request, worded(str(error)), messages.ERROR)
             return HttpResponseRedirect(back)
         self.message_user(request, f"{connection.name}: {act.said}", messages.SUCCESS)
         if run is not None and may(request.user, f"{APP}.view_run"):
@@ -100,7 +101,7 @@ class ConnectionPages(Base):
             try:
                 operations.disconnect(actor_of(request), connection, delete_mirror)
             except MktgError as error:
-                self.message_user(request, str(error), messages.ERROR)
+                self.message_user(request, worded(str(error)), messages.ERROR)
             else:
                 said = gettext("%s is being disconnected.") % connection.name
                 self.message_user(request, said, messages.SUCCESS)
@@ -125,12 +126,12 @@ class ConnectionPages(Base):
             try:
                 context["sample"] = mapping.sample(connection, context["user_id"])
             except MktgError as error:
-                context["sample_error"] = str(error)
+                context["sample_error"] = worded(str(error))
         try:
             context["profile"] = connection.option("PROFILE")
             context["fields"] = mapping.missing_fields(connection)
         except MktgError as error:
-            context["fields_error"] = str(error)
+            context["fields_error"] = worded(str(error))
         return self._page(request, connection, "mapping", gettext("Mapping of %s") % connection.name, context)
 
     def _connection(self, request: HttpRequest, pk: int) -> Connection:

@@ -23,6 +23,7 @@ from mktg_integration.admin.starting import StartingRuns
 from mktg_integration.audit import record
 from mktg_integration.exceptions import DecryptionError, MktgError, NotNowError
 from mktg_integration.insight.health import Health, healths
+from mktg_integration.insight.noted import worded
 from mktg_integration.models import AuditAction, Connection, ConnectionSource, ConnectionState
 from mktg_integration.operations import connections as operations
 from mktg_integration.permissions import CONNECT, may
@@ -147,7 +148,7 @@ class ConnectionAdmin(ConnectionPages, Connecting, StartingRuns, Guarded, ModelA
         try:
             names = sorted(connection.account().credentials)
         except (DecryptionError, MktgError) as error:
-            return str(error)
+            return worded(str(error))
         return ", ".join(gettext("%s is set") % name for name in names) or NOTHING
 
     @admin.display(description=_("health"))

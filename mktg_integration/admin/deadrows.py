@@ -28,6 +28,7 @@ from mktg_integration.admin.indexed import CONNECTION, IndexedAdmin, chosen_conn
 from mktg_integration.audit import Actor
 from mktg_integration.exceptions import DecryptionError, NotNowError
 from mktg_integration.insight import deliveries as insight
+from mktg_integration.insight.noted import worded
 from mktg_integration.models import Connection, DeadKind, DeadRow, Kind
 from mktg_integration.operations import deliveries as operations
 from mktg_integration.permissions import ERASE, REPLAY, VIEW_PERSONAL_DATA, may
@@ -141,12 +142,12 @@ class CodeFilter(admin.SimpleListFilter):
 class DeadRowAdmin(IndexedAdmin):
     order = ("connection_id", "state", "code", "key")
     lookups = frozenset({CONNECTION, STATE, CODE})
-    list_display = ["subject", "connection", "kind", "state", "code", "reason", "died_at"]
+    list_display = ["subject", "connection", "kind", "state", "code", "why", "died_at"]
     list_filter = ["connection", StateFilter, CodeFilter]
     fields = [
         ("connection", "kind", "subject"),
         ("state", "code"),
-        "reason",
+        "why",
         ("status", "request_id"),
         "attempts",
         ("marked_at", "died_at"),
@@ -161,6 +162,10 @@ class DeadRowAdmin(IndexedAdmin):
 
     def found_by(self, term: str) -> models.Q:
         return models.Q(subject=term)
+
+    @admin.display(description=_("reason"))
+    def why(self, row: DeadRow) -> str:
+        return worded(row.reason)
 
     def get_urls(self) -> list[URLPattern]:
         views = [

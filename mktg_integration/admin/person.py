@@ -25,6 +25,7 @@ from mktg_integration.insight import ids
 from mktg_integration.insight.comparing import Compared, Standing
 from mktg_integration.insight.contacts import PersonPage, Section, person_page, stranger_page, subject_of
 from mktg_integration.insight.masking import masked, sees_people
+from mktg_integration.insight.noted import worded
 from mktg_integration.models import Connection, Contact, Form
 from mktg_integration.operations import people
 from mktg_integration.operations.contacts import can_be_read, read_anew
@@ -260,7 +261,7 @@ class PersonPages(Base):
             read_anew(actor_of(request), [contact])
             messages.success(request, gettext("The contact is being read again; it is here in a moment."))
         except MktgError as error:
-            messages.error(request, str(error))
+            messages.error(request, worded(str(error)))
         subject = subject_of(contact)
         is_of_person = bool(subject) and request.POST.get("page") == "person"
         where = ("person", subject) if is_of_person else ("change", quote(ids.shown(contact.pk)))
@@ -272,7 +273,7 @@ class PersonPages(Base):
         try:
             messages.success(request, button.perform(request, person, given))
         except MktgError as error:
-            messages.error(request, str(error))
+            messages.error(request, worded(str(error)))
         return HttpResponseRedirect(back)
 
     def _contact(self, object_id: str) -> Contact | None:

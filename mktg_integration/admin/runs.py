@@ -26,6 +26,7 @@ from mktg_integration.admin.csv_export import export_csv
 from mktg_integration.exceptions import MktgError
 from mktg_integration.insight import runs as insight
 from mktg_integration.insight.masking import sees_people
+from mktg_integration.insight.noted import worded
 from mktg_integration.models import Connection, DeadKind, DeadRow, Run, RunKind
 from mktg_integration.operations import deliveries, runs
 from mktg_integration.permissions import REPLAY, SYNC, may
@@ -81,7 +82,7 @@ class RunAdmin(ReadOnlyAdmin):
 
     @admin.display(description=_("detail"))
     def said(self, run: Run) -> str:
-        return run.detail or NOTHING
+        return worded(run.detail) or NOTHING
 
     def get_urls(self) -> list[Any]:
         wrap, name = self.admin_site.admin_view, "mktg_integration_run_{}".format

@@ -14,6 +14,7 @@ from django.utils.translation import gettext_lazy as _
 
 from mktg_integration.admin.base import ReadOnlyAdmin, actor_of
 from mktg_integration.exceptions import UnsupportedError
+from mktg_integration.insight.noted import worded
 from mktg_integration.models import Connection, Tag
 from mktg_integration.operations import tags
 from mktg_integration.providers.base import Verb
@@ -79,6 +80,6 @@ class WritesTags(ReadOnlyAdmin):
         try:
             tags.rename(actor_of(request), chosen[0], name)
         except (ValueError, UnsupportedError) as error:
-            self.message_user(request, str(error), messages.ERROR)
+            self.message_user(request, worded(str(error)), messages.ERROR)
             return
         self.message_user(request, _("The tag is going to be renamed; the list shows it once the service has it."))

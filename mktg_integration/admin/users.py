@@ -19,6 +19,7 @@ from mktg_integration.admin.base import NOTHING, ModelAdmin, actor_of
 from mktg_integration.admin.person import TagForm
 from mktg_integration.exceptions import MktgError
 from mktg_integration.insight.masking import masked, sees_people
+from mktg_integration.insight.noted import worded
 from mktg_integration.operations import people
 from mktg_integration.people import user_subject
 from mktg_integration.permissions import SYNC, may
@@ -67,7 +68,7 @@ class MarketingUserAdminMixin(Base):
         try:
             count = people.sync(actor_of(request), self._subjects(queryset))
         except MktgError as error:
-            self.message_user(request, str(error), messages.ERROR)
+            self.message_user(request, worded(str(error)), messages.ERROR)
             return
         text = ngettext("%(count)d person is being sent.", "%(count)d people are being sent.", count)
         self.message_user(request, text % {"count": count}, messages.SUCCESS)
@@ -83,7 +84,7 @@ class MarketingUserAdminMixin(Base):
         try:
             count = people.tag(actor_of(request), self._subjects(queryset), given["name"], given["connection"])
         except MktgError as error:
-            self.message_user(request, str(error), messages.ERROR)
+            self.message_user(request, worded(str(error)), messages.ERROR)
             return None
         text = ngettext("%(count)d person is being tagged.", "%(count)d people are being tagged.", count)
         self.message_user(request, text % {"count": count}, messages.SUCCESS)

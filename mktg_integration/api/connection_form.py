@@ -9,6 +9,7 @@ from rest_framework import serializers
 
 from mktg_integration.connections import account_key, check_may_set, check_not_moved, checked_account, try_out
 from mktg_integration.exceptions import ConfigurationError, DecryptionError
+from mktg_integration.insight.noted import worded
 from mktg_integration.models import Connection, ConnectionSource
 from mktg_integration.providers.base import Account, Provider
 from mktg_integration.providers.registry import get_provider, provider_names
@@ -92,7 +93,7 @@ class ConnectionSerializer(serializers.ModelSerializer[Connection]):
                 attrs["credentials"] = Hidden({**({} if forget else _stored(connection)), **entered})
             self._check(driver, connection, attrs, entered)
         except ConfigurationError as error:
-            raise serializers.ValidationError(str(error)) from None
+            raise serializers.ValidationError(worded(str(error))) from None
         return attrs
 
     def _check(

@@ -14,6 +14,7 @@ from rest_framework.response import Response
 from mktg_integration import audit
 from mktg_integration.api.base import ApiView, actor_of
 from mktg_integration.api.openapi import documented
+from mktg_integration.insight.noted import worded
 from mktg_integration.models import AuditAction
 from mktg_integration.people import address_is_verified, address_of, subject_of
 from mktg_integration.preferences.choices import choose
@@ -89,7 +90,7 @@ class MeView(_MyView):
         try:
             return _told(choose(_person(request), actor=actor_of(request), how=HOW, **given.validated_data))
         except ValueError as error:
-            raise serializers.ValidationError({"topics": [str(error)]}) from None
+            raise serializers.ValidationError({"topics": [worded(str(error))]}) from None
 
 
 class ExportSerializer(serializers.Serializer[Any]):

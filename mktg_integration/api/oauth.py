@@ -12,6 +12,7 @@ from rest_framework.response import Response
 from mktg_integration.api.base import ApiView, problem
 from mktg_integration.api.openapi import documented
 from mktg_integration.exceptions import ConfigurationError, DecryptionError
+from mktg_integration.insight.noted import worded
 from mktg_integration.oauth.install import InstallError, start
 from mktg_integration.oauth.pages import PAGES
 from mktg_integration.oauth.permissions import MayConnect
@@ -51,5 +52,5 @@ class StartView(ApiView):
             page = PAGES[error.kind]
             return Response(problem(page.status, error.kind, f"{page.title}. {page.text}"), status=page.status)
         except (ConfigurationError, DecryptionError) as error:
-            return Response(problem(409, "configuration", str(error)), status=409)
+            return Response(problem(409, "configuration", worded(str(error))), status=409)
         return Response({"authorize_url": address}, headers={"Cache-Control": "no-store"})

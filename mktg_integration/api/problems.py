@@ -14,6 +14,7 @@ from rest_framework.settings import api_settings
 from rest_framework.views import exception_handler
 
 from mktg_integration import exceptions as ours
+from mktg_integration.insight.noted import worded
 
 # By class, the first that fits. Their texts are for people and carry no address, secret or body.
 STATUSES: tuple[tuple[type[ours.MktgError], int, str], ...] = (
@@ -55,7 +56,7 @@ def handle(error: Exception, context: dict[str, Any]) -> Response | None:
     """DRF's exception handler for this package's views. None: a defect, which Django reports as such."""
     for kind, status, code in STATUSES:
         if isinstance(error, kind):
-            return Response(problem(status, code, str(error)), status=status)
+            return Response(problem(status, code, worded(str(error))), status=status)
     if isinstance(error, RequestDataTooBig | TooManyFieldsSent | TooManyFilesSent):
         return Response(problem(400, "too_much", gettext("More was sent at once than this site takes.")), status=400)
     if isinstance(error, RecursionError):

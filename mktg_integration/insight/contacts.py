@@ -16,6 +16,7 @@ from mktg_integration.exceptions import MktgError
 from mktg_integration.insight.comparing import Compared, compare
 from mktg_integration.insight.deliveries import attempts_for
 from mktg_integration.insight.looking import Look, is_seen, look
+from mktg_integration.insight.noted import worded
 from mktg_integration.insight.trace import Trace, trace_of
 from mktg_integration.models import (
     Attempt,
@@ -160,7 +161,7 @@ def _history(subject: str, page: PersonPage, connections: Sequence[Connection]) 
 
 
 def _attempt(one: Attempt, names: dict[int, str]) -> Happened:
-    parts = [str(one.get_outcome_display()), one.reason or one.code, one.call]
+    parts = [str(one.get_outcome_display()), worded(one.reason) or one.code, one.call]
     parts += [f"HTTP {one.status}"] if one.status else []
     parts += [gettext("request %(id)s") % {"id": one.request_id}] if one.request_id else []
     text = ", ".join(part for part in parts if part)

@@ -8,6 +8,7 @@ from datetime import datetime
 
 from django.db.models import Exists, OuterRef
 
+from mktg_integration.insight.noted import worded
 from mktg_integration.insight.remedies import remedy as remedy
 from mktg_integration.models import Attempt, Connection, DeadKind, DeadRow
 
@@ -81,7 +82,7 @@ def _groups(connection: Connection, state: str) -> Iterator[ReasonGroup]:
             provider=connection.provider,
             state=state,
             code=example.code,
-            reason=example.reason,
+            reason=worded(example.reason),
             status=example.status,
             subject=example.subject,
             since=example.died_at,

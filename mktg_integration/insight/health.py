@@ -19,6 +19,7 @@ from django.utils.translation import gettext_lazy as _
 
 from mktg_integration.exceptions import MktgError
 from mktg_integration.insight.counting import BOUND, bounded_counts
+from mktg_integration.insight.noted import worded
 from mktg_integration.insight.rate_use import RateUse, rate_uses
 from mktg_integration.insight.site import SiteHealth, site_health
 from mktg_integration.models import (
@@ -182,7 +183,7 @@ class _Facts:
         if run_pk is None or run_pk not in self.runs:
             return None
         run = self.runs[run_pk]
-        return LastRun(pk=run.pk, status=run.status, at=run.finished_at or run.started_at, detail=run.detail)
+        return LastRun(pk=run.pk, status=run.status, at=run.finished_at or run.started_at, detail=worded(run.detail))
 
     def oldest_seconds(self, pk: int) -> float | None:
         times = [self.newest.get(pk, {}).get(f"due_{lane}") for lane in Lane.values]
@@ -266,7 +267,7 @@ def _reconnect(state: ConnectionState | None, token: OAuthToken | None, health: 
     text = gettext("The service no longer takes the credentials. What is to be sent is kept.")
     health.wait_reason = WaitReason.RECONNECT.value
     if state is not None and state.wait_reason == WaitReason.RECONNECT:
-        health.detail = state.wait_detail
+        health.detail = worded(state.wait_detail)
     return HealthState.RECONNECT, text, gettext("Connect the account again, or enter new credentials.")
 
 
@@ -294,7 +295,7 @@ def _waiting(state: ConnectionState | None, now: datetime, health: Health) -> To
     if reason not in _TODO and (state.wait_until is None or state.wait_until <= now):
         return None
     health.waits_until = state.wait_until if state.wait_until is not None and state.wait_until > now else None
-    health.wait_reason, health.detail = reason.value, state.wait_detail
+    health.wait_reason, health.detail = reason.value, worded(state.wait_detail)
     return HealthState.WAITING, str(_WHY.get(reason, reason.label)), str(_TODO.get(reason, ""))
 
 
@@ -309,7 +310,7 @@ def _degraded(health: Health, state: ConnectionState | None, now: datetime, site
     if bad is not None and (good is None or bad > good):
         text = gettext("The last call failed, %(time)s ago.") % {"time": timesince(bad, now)}
         told = health.last_pull.detail if _failed(health.last_pull) and health.last_pull is not None else ""
-        health.detail = told or (state.wait_detail if state is not None else "")
+        health.detail = told or (worded(state.wait_detail) if state is not None else "")
         return HealthState.DEGRADED, text, gettext("Test the connection.")
     if _failed(health.last_pull) and health.last_pull is not None:
         health.detail = health.last_pull.detail

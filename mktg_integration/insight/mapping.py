@@ -17,6 +17,7 @@ from django.utils.translation import gettext_lazy as _
 
 from mktg_integration.conf import settings
 from mktg_integration.exceptions import NotNowError, ProfileError
+from mktg_integration.insight.noted import worded
 from mktg_integration.models import Connection, CustomField, Kind, OutboxRow, PullCheckpoint
 from mktg_integration.people import user_subject
 from mktg_integration.profile import ConsentStatus, Mapper, Profile
@@ -85,7 +86,9 @@ def sample(connection: Connection, user_id: str) -> Sample:
     batch = people.preview(connection, driver, options, [row])
     verdict, person = batch.verdicts.get(subject), batch.people.get(subject)
     if verdict is not None:
-        return Sample(subject=subject, goes=False, why=verdict.reason, fields=_fields(connection, profile, None))
+        return Sample(
+            subject=subject, goes=False, why=worded(verdict.reason), fields=_fields(connection, profile, None)
+        )
     if person is None or person.intent is not Intent.SYNC:
         why = why or _stays_away(connection, profile, person)
         return Sample(subject=subject, goes=False, why=why, fields=_fields(connection, profile, None))
@@ -95,9 +98,9 @@ def sample(connection: Connection, user_id: str) -> Sample:
     return Sample(
         subject=subject,
         goes=refused is None,
-        why=refused.reason if refused is not None else "",
+        why=worded(refused.reason) if refused is not None else "",
         fields=_fields(connection, profile, person.wanted),
-        notes=tuple(part for part in note.split("; ") if part),
+        notes=tuple(worded(part) for part in note.split("; ") if part),
         calls=len(plan.calls),
     )
 

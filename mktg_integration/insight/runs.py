@@ -17,6 +17,7 @@ from mktg_integration.insight import ids
 from mktg_integration.insight.comparing import Compared, wanted_beside_known
 from mktg_integration.insight.deliveries import remedy
 from mktg_integration.insight.masking import masked
+from mktg_integration.insight.noted import worded
 from mktg_integration.models import (
     Connection,
     Contact,
@@ -204,7 +205,7 @@ def errors(run: Run) -> list[RunError]:
         RunError(
             about=str(error.get("about", "")),
             code=str(error.get("code", "")),
-            reason=str(error.get("reason", "")),
+            reason=worded(str(error.get("reason", ""))),
             status=error.get("status"),
             request_id=str(error.get("request_id", "")),
             remedy=str(remedy(provider, str(error.get("code", "")), error.get("status"))),
@@ -304,7 +305,7 @@ def canaries(run: Run) -> list[Whereabouts]:
             state, label = "sent", gettext("sent")
         else:
             state, label = "gone", gettext("nothing had to be sent")
-        told.append(Whereabouts(subject=subject, state=state, label=label, reason=dead.get(subject, "")))
+        told.append(Whereabouts(subject=subject, state=state, label=label, reason=worded(dead.get(subject, ""))))
     return told
 
 
@@ -362,7 +363,7 @@ def _streams(run: Run) -> Iterator[StreamStanding]:
             rows=_rows(counts),
             expected=expected.get(name) if counts.get("full") else None,
             counts=numbers,
-            detail=str(counts.get("detail", "")),
+            detail=worded(str(counts.get("detail", ""))),
         )
 
 
@@ -413,4 +414,4 @@ def _detail(run: Run, state: str) -> str:
         ) % {"seconds": seconds}
     if state == "queued":
         return gettext("It begins as soon as a worker is free. If it does not, no worker may be running.")
-    return run.detail
+    return worded(run.detail)

@@ -22,6 +22,7 @@ from mktg_integration.exceptions import ConfigurationError
 from mktg_integration.insight.comparing import wanted_beside_known
 from mktg_integration.insight.deliveries import attempts_for
 from mktg_integration.insight.looking import Look, is_seen, look
+from mktg_integration.insight.noted import worded
 from mktg_integration.insight.rate_use import rate_uses
 from mktg_integration.insight.remedies import remedy
 from mktg_integration.insight.site import site_health
@@ -176,10 +177,12 @@ def _mapped(found: Look) -> Step:
     path = str(found.connection.option("PROFILE"))
     refused = found.batch.verdicts.get(found.subject)
     if refused is not None and refused.code == "duplicate_address":
-        return Step("mapped", Outcome.STOPS, refused.reason, more=_unverified(found))
+        return Step("mapped", Outcome.STOPS, worded(refused.reason), more=_unverified(found))
     if refused is not None:
         more = (gettext("The mapping is %(path)s.") % {"path": path},)
-        return Step("mapped", Outcome.STOPS, refused.reason, more=more if refused.code == MAPPING_FAILED else ())
+        return Step(
+            "mapped", Outcome.STOPS, worded(refused.reason), more=more if refused.code == MAPPING_FAILED else ()
+        )
     if not found.exists:
         return _not_there(found)
     profile = found.profile
@@ -290,7 +293,7 @@ def _plan(found: Look) -> Step:
         notes = [found.state.note]
     verdict = found.plan.verdicts.get(found.subject)
     if verdict is not None:
-        return Step("plan", Outcome.STOPS, verdict.reason, more=tuple(notes))
+        return Step("plan", Outcome.STOPS, worded(verdict.reason), more=tuple(notes))
     if found.person is None:
         return Step("plan", Outcome.NOTHING, gettext("There is nothing to tell of this person."))
     if not found.plan.calls:
@@ -331,7 +334,7 @@ def _call(found: Look) -> Step:
         return Step("call", outcome, why, more=tuple(more))
     if state is not None and state.wait_reason and (state.wait_until is None or state.wait_until > timezone.now()):
         text = gettext("The connection waits: %(reason)s.") % {"reason": state.get_wait_reason_display()}
-        more = [*([state.wait_detail] if state.wait_detail else []), *more]
+        more = [*([worded(state.wait_detail)] if state.wait_detail else []), *more]
         if state.wait_until is not None:
             more.append(gettext("until %(time)s") % {"time": _moment(state.wait_until)})
         return Step("call", Outcome.WAITS if found.rows else Outcome.NOTHING, text, state.last_failure_at, tuple(more))
@@ -358,7 +361,7 @@ def _why_not(connection: Connection, state: ConnectionState | None) -> str:
 
 
 def _attempt(one: Attempt) -> str:
-    told = [_moment(one.at), str(one.get_outcome_display()), one.call, one.code, one.reason]
+    told = [_moment(one.at), str(one.get_outcome_display()), one.call, one.code, worded(one.reason)]
     told.append(f"HTTP {one.status}" if one.status else "")
     told.append(gettext("request %(id)s") % {"id": one.request_id} if one.request_id else "")
     return ", ".join(part for part in told if part)
@@ -394,7 +397,11 @@ def _rejected(row: DeadRow, found: Look) -> Step:
     more += [gettext("code %(code)s") % {"code": row.code}] if row.code else []
     more += [str(remedy(found.connection.provider, row.code, row.status))]
     return Step(
-        "answer", Outcome.STOPS, f"{row.get_state_display()}: {row.reason or row.code}", row.died_at, tuple(more)
+        "answer",
+        Outcome.STOPS,
+        f"{row.get_state_display()}: {worded(row.reason) or row.code}",
+        row.died_at,
+        tuple(more),
     )
 
 

@@ -17,6 +17,7 @@ from mktg_integration.connections import Opened, account_key, identify, open_cli
 from mktg_integration.exceptions import Action, MktgError, ServiceError, UnsupportedError
 from mktg_integration.inbound import registration
 from mktg_integration.insight.mapping import CUSTOM_FIELDS, missing_fields
+from mktg_integration.insight.noted import worded
 from mktg_integration.models import Connection
 from mktg_integration.records import CustomFieldRecord
 
@@ -48,7 +49,7 @@ def _steps(connection: Connection) -> Iterator[Step]:
         opened = open_client(connection)
         base_url = connection.account().base_url
     except MktgError as error:
-        yield Step(gettext("Credentials"), False, str(error))
+        yield Step(gettext("Credentials"), False, worded(str(error)))
         return
     yield _address(base_url)
     let_in = list(_credentials(connection, opened))
@@ -101,14 +102,14 @@ def _credentials(connection: Connection, opened: Opened) -> Iterator[Step]:
             yield Step(name, True, opened.driver.verify(opened.client, opened.options))
             return
     except UnsupportedError as error:
-        yield Step(name, None, str(error))
+        yield Step(name, None, worded(str(error)))
         return
     except ServiceError as error:
         about = gettext("Service") if error.action is Action.RETRY else name
         yield Step(about, False, f"{error}. {_advice(error.action)}".strip())
         return
     except MktgError as error:
-        yield Step(name, False, str(error))
+        yield Step(name, False, worded(str(error)))
         return
     yield Step(name, True, gettext("The service takes them."))
     label = identity.label or identity.remote_id
@@ -134,9 +135,9 @@ def _looked(name: str, look: Callable[[], Step]) -> Iterator[Step]:
     try:
         yield look()
     except UnsupportedError as error:
-        yield Step(name, None, str(error))
+        yield Step(name, None, worded(str(error)))
     except MktgError as error:
-        yield Step(name, False, str(error))
+        yield Step(name, False, worded(str(error)))
 
 
 def _fields(connection: Connection, opened: Opened) -> Step:

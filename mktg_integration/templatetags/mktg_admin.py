@@ -11,8 +11,10 @@ from django.utils.timesince import timesince
 
 from mktg_integration.admin import home
 from mktg_integration.insight.counting import BOUND, shown
+from mktg_integration.insight.noted import worded
 
 register = template.Library()
+register.filter("worded", worded)
 
 
 @register.simple_tag(takes_context=True)

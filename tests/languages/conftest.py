@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 from babel.messages.catalog import Catalog
 from django.contrib.auth import get_user_model
 from django.test import Client
+from django.utils import translation
 
 from mktg_integration.models import Connection
 from tests.languages import messages
@@ -20,6 +21,13 @@ __all__ = ["connect", "sign_up"]
 @pytest.fixture(params=sorted(messages.LANGUAGES))
 def language(request: pytest.FixtureRequest) -> str:
     return str(request.param)
+
+
+@pytest.fixture(autouse=True)
+def own_language() -> Iterator[None]:
+    """What a visitor's language was must not reach the next test."""
+    with translation.override("en-us"):
+        yield
 
 
 @pytest.fixture(scope="session")
