@@ -25,8 +25,8 @@ from mktg_integration.push import asked as asked_push
 from mktg_integration.push import outbox, wake
 from mktg_integration.push import reconcile as push_reconcile
 from mktg_integration.push.bulk import apply_callback
-from mktg_integration.push.drain import URGENT_GOES_ON
 from mktg_integration.push.drain import drain as push_drain
+from mktg_integration.push.waiting import URGENT_GOES_ON
 from mktg_integration.running import OPEN, RunWriter, at_work
 
 if settings.TASK_ENGINE == "celery":

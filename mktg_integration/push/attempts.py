@@ -15,7 +15,7 @@ from mktg_integration.http import LastAnswer
 from mktg_integration.http.redaction import redact
 from mktg_integration.models import Attempt, DeadRow, OutboxRow, Outcome
 from mktg_integration.providers.base import VerdictKind
-from mktg_integration.push.deliver import Delivered, Failure, Rejection
+from mktg_integration.push.delivered import Delivered, Failure, Rejection
 
 BATCH = 500
 

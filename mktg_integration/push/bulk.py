@@ -29,7 +29,8 @@ from mktg_integration.models import BulkJob, BulkState, Connection, Lane, Outbox
 from mktg_integration.profile import ConsentStatus
 from mktg_integration.providers.base import Answer, Call, Intent, Patch, Person, Provider, Snapshot
 from mktg_integration.push import claims, record, snapshots, wake
-from mktg_integration.push.deliver import Delivered, Delivery
+from mktg_integration.push.deliver import Delivery
+from mktg_integration.push.delivered import Delivered
 from mktg_integration.push.people import Batch
 from mktg_integration.records import ContactStatus
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 import logging
 import time
 from collections import deque
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any, Protocol
 
 from mktg_integration.conf import settings
@@ -32,15 +32,12 @@ from mktg_integration.providers.base import (
     VerdictKind,
     normal_name,
 )
-from mktg_integration.push.bisect import Bisection
+from mktg_integration.push.delivered import Delivered, Failure, Rejection
+from mktg_integration.push.job import Job
+from mktg_integration.push.waiting import Stop, stop_for
 from mktg_integration.records import (
-    CompanyRecord,
-    ContactRecord,
-    CustomFieldRecord,
     FormRecord,
-    Record,
     SequenceRecord,
-    TagRecord,
 )
 
 logger = logging.getLogger("mktg_integration.push")
@@ -49,29 +46,6 @@ MAX_ROUNDS = 12
 """A plan that has not settled by then never will; its people are tried again later."""
 OUTAGE_AFTER = 3
 """Failures in a row, without a success between, that are the service's and no longer a row's."""
-
-
-class Stop(Exception):  # noqa: N818 (not an error: it ends a drain in order)
-    """The connection has to wait: no further call may start."""
-
-    def __init__(self, reason: WaitReason, detail: str = "", seconds: float | None = None) -> None:
-        self.reason = reason
-        self.detail = detail
-        self.seconds = seconds
-        super().__init__(detail)
-
-
-_WAITS = {
-    Action.WAIT: WaitReason.RATE,
-    Action.RETRY: WaitReason.OUTAGE,
-    Action.RECONNECT: WaitReason.RECONNECT,
-    Action.FORBIDDEN: WaitReason.FORBIDDEN,
-}
-
-
-def stop_for(error: ServiceError) -> Stop:
-    """How the connection waits after a call that failed as a whole."""
-    return Stop(_WAITS.get(error.action, WaitReason.CONFIGURATION), str(error), error.retry_after)
 
 
 class Slots(Protocol):
@@ -89,105 +63,6 @@ class TimeLeft(Protocol):
 
     def may_start_call(self) -> bool:
         """Whether the lease lasts longer than a call can take, and the budget is not spent."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Failure:
-    """What is known of an attempt. ``call`` is method and template of the endpoint, empty where none was made."""
-
-    call: str = ""
-    status: int | None = None
-    request_id: str = ""
-    code: str = ""
-    reason: str = ""
-
-    @classmethod
-    def of(cls, error: ServiceError) -> Failure:
-        return cls(
-            call=error.endpoint,
-            status=error.status,
-            request_id=error.request_id,
-            code=error.code,
-            reason="; ".join(error.messages) or ("" if error.answered else "no answer came"),
-        )
-
-
-@dataclass(frozen=True, kw_only=True)
-class Rejection:
-    """Why a row is dead."""
-
-    verdict: Verdict
-    call: str = ""
-    status: int | None = None
-    request_id: str = ""
-
-    def as_failure(self) -> Failure:
-        verdict = self.verdict
-        return Failure(
-            call=self.call,
-            status=self.status,
-            request_id=self.request_id,
-            code=verdict.code,
-            reason=verdict.reason,
-        )
-
-
-@dataclass
-class Delivered:
-    """What became of a batch. Who is in none of ``rejected``, ``failed`` and ``kept`` is done."""
-
-    people: dict[str, Person] = field(default_factory=dict)
-    """As the service knows them now; also of those that are not done."""
-    rejected: dict[str, Rejection] = field(default_factory=dict)
-    failed: set[str] = field(default_factory=set)
-    """To be tried later, counted on the row."""
-    failures: dict[str, Failure] = field(default_factory=dict)
-    """Why, of those that failed, as far as it is known."""
-    answers: dict[str, LastAnswer] = field(default_factory=dict)
-    """What the last call of each person was answered."""
-    kept: set[str] = field(default_factory=set)
-    """Not tried, or not their fault: given back uncounted."""
-    in_doubt: set[str] = field(default_factory=set)
-    """Whose call must not be made twice, and whose answer was lost: it may have been carried out."""
-    absent: set[str] = field(default_factory=set)
-    """Whose contact the service was found not to have."""
-    notes: dict[str, str] = field(default_factory=dict)
-    tags: dict[str, TagRecord] = field(default_factory=dict)
-    fields: dict[str, CustomFieldRecord] = field(default_factory=dict)
-    companies: dict[str, CompanyRecord] = field(default_factory=dict)
-    """By the site's own id."""
-    records: dict[str, ContactRecord] = field(default_factory=dict)
-    """The contacts that were told of, by remote id."""
-    untagged: set[tuple[str, str]] = field(default_factory=set)
-    """``(contact remote id, normal tag name)`` that were taken away."""
-    others: list[Record] = field(default_factory=list)
-    """What else was told for the mirror."""
-    pending: set[str] = field(default_factory=set)
-    """Whose part the service carries out later, and tells by a callback."""
-    too_large: set[str] = field(default_factory=set)
-    """The jobs whose request was larger than the service takes (413)."""
-    steps: dict[str, Mapping[str, Any]] = field(default_factory=dict)
-    """Of occurrences that were not finished by their last call: what their next plan is told."""
-    tagged: set[tuple[str, str]] = field(default_factory=set)
-    unsubscribed: set[str] = field(default_factory=set)
-    """Remote ids of the contacts that we unsubscribed, which is no word of theirs."""
-    adopted: set[str] = field(default_factory=set)
-    """Who was found at the service just as wanted."""
-    gone: set[str] = field(default_factory=set)
-    """Remote ids of contacts that turned out not to be there any more."""
-    moved: dict[str, str] = field(default_factory=dict)
-    """The remote id that a person's contact had before it was linked to another one."""
-    account_tags: tuple[TagRecord, ...] = ()
-    """All tags that the account is known to have."""
-    named_tags: dict[str, TagRecord] = field(default_factory=dict)
-    """Tags that only their use has made known."""
-    calls: int = 0
-    items: int = 0
-    stop: Stop | None = None
-
-    def is_done(self, key: str) -> bool:
-        """Whether nothing is left to be told of this person."""
-        return not (key in self.rejected or key in self.failed or key in self.kept or key in self.pending)
 
 
 class Jobs(Protocol):
@@ -284,9 +159,9 @@ class Delivery:
     def execute(self, calls: Iterable[Call], out: Delivered) -> None:
         """Make these calls, and what a refused one of them leads to, as long as rate, lease and budget let us."""
         ordered = sorted(calls, key=lambda call: (not call.urgent, bool(call.items)))
-        pending: deque[_Job] = deque(_Job(call) for call in ordered)
-        flying: dict[Future[_Told], _Job] = {}
-        again: list[_Job] = []
+        pending: deque[Job] = deque(Job(call) for call in ordered)
+        flying: dict[Future[_Told], Job] = {}
+        again: list[Job] = []
         while pending or flying or again:
             if not (pending or flying):
                 # What failed once comes after all others: whether they succeed tells whose fault it was.
@@ -306,7 +181,7 @@ class Delivery:
         for job in (*pending, *again):
             out.kept.update(job.unsent())
 
-    def _start(self, pending: deque[_Job], flying: dict[Future[_Told], _Job], out: Delivered) -> None:
+    def _start(self, pending: deque[Job], flying: dict[Future[_Told], Job], out: Delivered) -> None:
         # One a thread: a call that waited for one would start with less lease left than was looked at.
         room = settings.POOL_SIZE - len(flying)
         if out.stop or room <= 0 or not pending:
@@ -320,7 +195,7 @@ class Delivery:
             out.items += len(job.call.items)
             flying[self.pool.submit(_execute, self.driver, job.call, self.client)] = job
 
-    def _wait_for_slot(self, pending: deque[_Job], out: Delivered) -> bool:
+    def _wait_for_slot(self, pending: deque[Job], out: Delivered) -> bool:
         """Nothing is in flight. Whether it is worth going on: only a short wait is spent here."""
         if out.stop or not pending:
             return False
@@ -337,7 +212,7 @@ class Delivery:
 
     # What came back
 
-    def _take(self, job: _Job, future: Future[_Told], out: Delivered) -> _Job | None:
+    def _take(self, job: Job, future: Future[_Told], out: Delivered) -> Job | None:
         call = job.call
         try:
             answer, last = future.result()
@@ -410,10 +285,10 @@ class Delivery:
             out.pending.add(key)
         elif result.outcome is Outcome.RETRY:
             out.failed.add(key)
-            out.failures[key] = _failure(result.code, result.reason, out.answers.get(key))
+            out.failures[key] = Failure.after(out.answers.get(key), code=result.code, reason=result.reason)
         else:
             verdict = Verdict(kind=VerdictKind.REJECTED, code=result.code or "rejected", reason=result.reason)
-            told = _failure("", "", out.answers.get(key))
+            told = Failure.after(out.answers.get(key))
             self._reject(
                 out, key, Rejection(verdict=verdict, call=told.call, status=told.status, request_id=told.request_id)
             )
@@ -457,7 +332,7 @@ class Delivery:
         if not call.repeatable:
             out.in_doubt.update(call.items)
 
-    def _take_failure(self, job: _Job, error: ServiceError, out: Delivered) -> _Job | None:
+    def _take_failure(self, job: Job, error: ServiceError, out: Delivered) -> Job | None:
         if not error.answered:
             self._note_doubt(job.call, out)
         if job.call.later and self._take_later(job.call, error, out):
@@ -487,7 +362,7 @@ class Delivery:
             out.people[key] = replace(out.people[key], patient=False)
         return True
 
-    def _take_outage(self, job: _Job, error: ServiceError, out: Delivered) -> _Job | None:
+    def _take_outage(self, job: Job, error: ServiceError, out: Delivered) -> Job | None:
         self._failures_in_a_row += 1
         if error.status is not None and len(job.whole.items) > 1 and self._failures_in_a_row <= job.halvings + 1:
             # An answer may mean that the service cannot bear one of the batch: whom, a search tells. In an outage all
@@ -541,66 +416,3 @@ def _execute(driver: Provider[Any, Any], call: Call, client: Any) -> _Told:
     take_answer()
     answer = driver.execute(call, client)
     return answer, take_answer()
-
-
-def _failure(code: str, reason: str, last: LastAnswer | None) -> Failure:
-    if last is None:
-        return Failure(code=code, reason=reason)
-    return Failure(call=last.endpoint, status=last.status, request_id=last.request_id, code=code, reason=reason)
-
-
-class _Job:
-    """One call to make, or the search for the refused ones of a batch, one call after the other."""
-
-    def __init__(self, call: Call) -> None:
-        self.whole = call
-        self.call = call
-        self._search: Bisection | None = None
-        self._error: ServiceError | None = None
-        self._told = 0
-        self._refuse: Callable[[Iterable[str], ServiceError, Delivered], None] | None = None
-        self.successes_before: int | None = None
-        """How many calls had succeeded when this one first met what may be an outage."""
-
-    @property
-    def is_searching(self) -> bool:
-        return self._search is not None
-
-    @property
-    def halvings(self) -> int:
-        """How often the whole batch can be halved."""
-        return max(len(self.whole.items) - 1, 1).bit_length()
-
-    def unsent(self) -> list[str]:
-        """Whom this job has not brought to an end."""
-        if self._search is None:
-            return list(self.call.items)
-        return self._search.unasked() or list(self.call.items)
-
-    def after(
-        self,
-        *,
-        accepted: bool,
-        out: Delivered,
-        reject: Callable[[Iterable[str], ServiceError, Delivered], None],
-        error: ServiceError | None = None,
-        told: Collection[str] = (),
-    ) -> _Job | None:
-        """The next call of the search, None when it is over or not needed. ``told``: whose end the answer told."""
-        if self._search is None:
-            if accepted:
-                return None
-            self._search = Bisection(list(self.call.items))
-            self._refuse = reject
-        else:
-            self._search.answered(accepted)
-        self._error = error or self._error
-        keys = self._search.next()
-        newly_refused = [key for key in self._search.refused[self._told :] if key not in told]
-        self._told = len(self._search.refused)
-        if newly_refused and self._error is not None and self._refuse is not None:
-            self._refuse(newly_refused, self._error, out)
-        if not keys:
-            return None
-        self.call = self.whole.only(keys)
-        return self

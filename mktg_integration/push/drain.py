@@ -9,14 +9,12 @@ import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
 from typing import Any
 
 from django.utils import timezone
 
 from mktg_integration import background, rates, tokens
 from mktg_integration.conf import settings
-from mktg_integration.connections import public_url_matches
 from mktg_integration.exceptions import MktgError, ServiceError
 from mktg_integration.http import Unlimited
 from mktg_integration.models import (
@@ -31,39 +29,16 @@ from mktg_integration.models import (
     WaitReason,
 )
 from mktg_integration.providers.base import Intent, Person
-from mktg_integration.push import bulk, claims, guard, introduce, pace, people, record, wake
-from mktg_integration.push.deliver import Delivered, Delivery, Failure, Rejection, Stop, stop_for
+from mktg_integration.push import bulk, claims, guard, introduce, pace, people, record, waiting, wake
+from mktg_integration.push.deliver import Delivery
+from mktg_integration.push.delivered import Delivered, Failure, Rejection
 from mktg_integration.push.occurrences import deliver_occurrences
+from mktg_integration.push.waiting import Stop, stop_for
 from mktg_integration.running import ERRORS
-from mktg_integration.signals import connection_needs_attention
 
 logger = logging.getLogger("mktg_integration.push")
 
 TASK = "mktg_integration.tasks.drain"
-WAIT_SECONDS = {
-    WaitReason.RECONNECT: 900.0,
-    WaitReason.FORBIDDEN: 900.0,
-    WaitReason.CONFIGURATION: 900.0,
-    WaitReason.REJECTIONS: 3600.0,
-    WaitReason.RATE: 60.0,
-    WaitReason.COPY: 3600.0,
-}
-OUTAGE_SECONDS = 5.0
-OUTAGE_SECONDS_MAX = 600.0
-NEEDS_A_PERSON = frozenset(
-    {
-        WaitReason.RECONNECT,
-        WaitReason.FORBIDDEN,
-        WaitReason.REJECTIONS,
-        WaitReason.CONFIGURATION,
-        WaitReason.COPY,
-    }
-)
-
-URGENT_GOES_ON = frozenset({WaitReason.FORBIDDEN, WaitReason.REJECTIONS})
-"""Waits during which unsubscribes and erasures are tried all the same, alone: what holds back the others, such as a
-full plan, need not hold back who wants to leave."""
-
 OnBatch = Callable[["DrainReport"], Any]
 
 
@@ -114,9 +89,9 @@ def drain(
     """
     connection = Connection.objects.select_related("state", "oauth").get(pk=connection_id)
     report = DrainReport()
-    report.waiting = _not_now(connection, foreground=foreground)
+    report.waiting = waiting.not_now(connection, foreground=foreground)
     waits = report.waiting
-    if waits and not (waits in URGENT_GOES_ON and claims.has_urgent(connection_id)):
+    if waits and not (waits in waiting.URGENT_GOES_ON and claims.has_urgent(connection_id)):
         return report
     ends_at = time.monotonic() + (settings.DRAIN_SECONDS if seconds is None else seconds)
     while True:
@@ -134,20 +109,6 @@ def drain(
     if report.next_in is not None and not foreground and on_batch is None:
         background.enqueue(TASK, connection_id, delay=report.next_in)
     return report
-
-
-def _not_now(connection: Connection, *, foreground: bool) -> str:
-    """Why this connection may not send now; empty where it may."""
-    state = connection.state
-    if not settings.PUSH or not connection.push_enabled:
-        return "off"
-    if connection.paused or connection.dry_run:
-        return "paused" if connection.paused else "dry_run"
-    if not public_url_matches(connection):
-        _wait(connection, Stop(WaitReason.COPY, "the database is bound to another site's PUBLIC_URL: confirm it"))
-        return WaitReason.COPY
-    waits = state.wait_until is not None and state.wait_until > timezone.now()
-    return state.wait_reason if waits and not foreground else ""
 
 
 @dataclass
@@ -390,10 +351,8 @@ class _Drain:
     # How it ends
 
     def _look_well(self) -> None:
-        state = self.connection.state
-        if (state.wait_reason or state.outages) and not self.waits:
-            state.wait_reason, state.wait_detail, state.wait_until, state.outages = WaitReason.NONE, "", None, 0
-            state.save(update_fields=["wait_reason", "wait_detail", "wait_until", "outages"])
+        if not self.waits:
+            waiting.end(self.connection)
 
     def _stop(self, stop: Stop) -> None:
         if stop.reason == WaitReason.NONE:
@@ -404,7 +363,7 @@ class _Drain:
             return
         self.report.waiting = stop.reason
         self.report.detail = stop.detail
-        self.report.next_in = _wait(self.connection, stop)
+        self.report.next_in = waiting.wait(self.connection, stop)
 
     def _write_run(self) -> None:
         now = timezone.now()
@@ -465,28 +424,3 @@ def _riding(delivery: Delivery, batch: people.Batch, rows: Sequence[OutboxRow]) 
         for subject in sorted(events - others)
         if subject in batch.people and delivery.driver.rides(batch.people[subject], delivery.options)
     }
-
-
-def _wait(connection: Connection, stop: Stop) -> float:
-    """Let the connection wait; the rows keep their attempts. The seconds until it is worth another look."""
-    state = connection.state
-    if stop.reason == WaitReason.OUTAGE:
-        seconds = min(OUTAGE_SECONDS * 2 ** min(state.outages, 10), OUTAGE_SECONDS_MAX)
-        state.outages += 1
-    else:
-        seconds = WAIT_SECONDS[stop.reason]
-    seconds = seconds if stop.seconds is None else max(stop.seconds, 0.05)
-    is_new = state.wait_reason != stop.reason
-    now = timezone.now()
-    state.wait_reason = stop.reason
-    state.wait_detail = stop.detail[:500]
-    state.wait_until = now + timedelta(seconds=seconds)
-    if stop.reason != WaitReason.RATE:
-        state.last_failure_at = now
-    state.save(update_fields=["wait_reason", "wait_detail", "wait_until", "outages", "last_failure_at"])
-    if is_new and stop.reason in NEEDS_A_PERSON:
-        logger.error("%s needs attention: %s", connection.name, stop.detail or stop.reason)
-        connection_needs_attention.send_robust(
-            sender=Connection, connection=connection, reason=str(stop.reason), detail=stop.detail
-        )
-    return seconds

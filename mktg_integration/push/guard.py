@@ -11,8 +11,8 @@ from mktg_integration.conf import settings
 from mktg_integration.models import Connection, ConnectionState, DeadKind, OutboxRow, SyncState, WaitReason
 from mktg_integration.push import attempts, claims
 from mktg_integration.push.dead import dead_row
-from mktg_integration.push.deliver import Stop
 from mktg_integration.push.people import MAPPING_FAILED, Batch
+from mktg_integration.push.waiting import Stop
 
 WINDOW = timedelta(hours=1)
 CODE = "mass_unsubscribe"

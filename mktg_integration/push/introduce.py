@@ -16,7 +16,8 @@ from mktg_integration.exceptions import MalformedAnswerError
 from mktg_integration.mirror import reader, writer
 from mktg_integration.models import Connection, ConnectionState, Tag, WaitReason
 from mktg_integration.providers.base import Catalogue, Provider
-from mktg_integration.push.deliver import Slots, Stop, TimeLeft
+from mktg_integration.push.deliver import Slots, TimeLeft
+from mktg_integration.push.waiting import Stop
 from mktg_integration.records import CustomFieldRecord, TagRecord
 
 

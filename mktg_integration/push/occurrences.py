@@ -17,7 +17,8 @@ from mktg_integration.models import Purchase as MirroredPurchase
 from mktg_integration.providers.base import Call, Event, Intent, Person, Verdict, VerdictKind
 from mktg_integration.providers.occurrences import Occurrence, Progress, Purchase, SequenceEntry, TagChange
 from mktg_integration.push import claims, record
-from mktg_integration.push.deliver import Delivered, Delivery, Failure, Rejection
+from mktg_integration.push.deliver import Delivery
+from mktg_integration.push.delivered import Delivered, Failure, Rejection
 from mktg_integration.push.people import Batch
 
 IN_DOUBT = Verdict(

@@ -15,7 +15,7 @@ from mktg_integration.profile import normal_email
 from mktg_integration.providers.base import Intent, Person, Provider, VerdictKind
 from mktg_integration.push import attempts, claims, snapshots
 from mktg_integration.push.dead import dead_row
-from mktg_integration.push.deliver import Delivered, Rejection
+from mktg_integration.push.delivered import Delivered, Rejection
 from mktg_integration.push.people import Batch
 from mktg_integration.records import Record, TaggingRecord, TagRecord
 
