@@ -46,7 +46,7 @@ def wake_on_commit(*, urgent: bool = False) -> None:
 def wake(*, urgent: bool = False) -> int:
     """Queue a drain for each connection that is pushed to and has none queued. The number of tasks queued.
 
-    Paused connections, and those that wait for a time, are left to what ends their wait. Raises ``DatabaseError``.
+    Paused connections, those in dry run and those that wait for a time are left to what ends their wait. Raises ``DatabaseError``.
     """
     due = sql.retrying(lambda: _set_woken(urgent=urgent), using=_alias())
     delay = 0.0 if urgent else settings.LINGER_SECONDS
@@ -121,7 +121,7 @@ def _set_woken(*, urgent: bool) -> Sequence[int]:
         asleep += f" OR woken_at > {sql.now(connection)}"
     look = (
         f"SELECT connection_id FROM {state} WHERE ({asleep}) AND (wait_until IS NULL OR wait_until <= %s) "
-        f"AND connection_id IN (SELECT id FROM {table} WHERE push_enabled AND NOT paused)"
+        f"AND connection_id IN (SELECT id FROM {table} WHERE push_enabled AND NOT paused AND NOT dry_run)"
     )
     take = f"UPDATE {state} SET woken_at = {sql.later(connection, '%s')} WHERE connection_id = %s AND ({asleep})"
     starts_in = 0.0 if urgent else settings.LINGER_SECONDS

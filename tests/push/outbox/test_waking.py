@@ -59,7 +59,7 @@ def test_a_wake_up_that_crashed_expires(kit: Connection, queue: Queue) -> None:
     assert wake.wake() == 1
 
 
-@pytest.mark.parametrize("off", [{"paused": True}, {"push_enabled": False}])
+@pytest.mark.parametrize("off", [{"paused": True}, {"dry_run": True}, {"push_enabled": False}])
 def test_a_connection_that_sends_nothing_is_not_woken(kit: Connection, queue: Queue, off: dict[str, bool]) -> None:
     Connection.objects.update(**off)
     assert wake.wake() == 0
