@@ -8,7 +8,6 @@ PostgreSQL unfolds the parameter with ``jsonb_to_recordset``, SQLite with ``json
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from typing import Any
 
 from django.db import connections, models, router, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
+from pydantic_core import to_json
 
 from mktg_integration import sql
 from mktg_integration.models.keys import KeyField
@@ -126,7 +126,7 @@ def amend(model: _Model, columns: Sequence[str], values: Mapping[str, Sequence[A
             convert = [_converter(connection, field) for field in (pk, *fields)]
             made = [[convert[n](value) for n, value in enumerate((key, *row))] for key, row in page]
             named = [{f"c{n}": value for n, value in enumerate(row)} for row in made]
-            encoded = _encode(named if connection.vendor == "postgresql" else made)
+            encoded = _dump(named if connection.vendor == "postgresql" else made)
             changed += Statement(using, text, [encoded], len(page)).run()
     return changed
 
@@ -311,15 +311,12 @@ def _checked(length: int, value: str) -> str:
     return value
 
 
-_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False, default=str).encode
-
-
 def _dump(value: Any) -> str:
     """As JSON that every database takes."""
     try:
-        text = _encode(value)
-        text.encode()
+        text = to_json(value, inf_nan_mode="null", fallback=str).decode()
     except ValueError:
+        # Half a character.
         return _dump(_storable(value))
     if "\\u0000" in text and (clean := _storable(value)) != value:
         return _dump(clean)
