@@ -12,8 +12,6 @@ from __future__ import annotations
 
 import json
 import logging
-import secrets
-import time
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -28,6 +26,7 @@ from mktg_integration import sql
 from mktg_integration.conf import settings
 from mktg_integration.exceptions import DecryptionError
 from mktg_integration.models import ConnectionState, DeadKind, DeadRow, Kind, Lane, OutboxRow
+from mktg_integration.models.leases import RowLease
 from mktg_integration.push import attempts
 from mktg_integration.push.dead import dead_row
 from mktg_integration.push.outbox import new_version
@@ -51,65 +50,26 @@ _LEAST_AND_RANDOM = {
 
 
 @dataclass
-class Lease:
+class Lease(RowLease):
     """The right to drain one connection, until it runs out. ``token`` marks the rows claimed under it."""
 
-    connection_id: int
-    token: str
-    ends_at: float
-    """By the local monotonic clock, counted from before the statement that took it: never later than the database's."""
     left_over: set[str] = field(default_factory=set)
     """Keys of rows still claimed that could not be given back, because a transaction of the site had them locked."""
     may_have_dead: bool | None = None
     """Whether the connection has dead rows, of which a success may remove some; None: not looked."""
 
-    def seconds_left(self) -> float:
-        """Seconds for which the lease is certainly held; negative once it may have run out."""
-        return self.ends_at - time.monotonic()
-
-    def renew(self) -> bool:
-        """Hold it ``LEASE_SECONDS`` from now. False where another drain has taken it: then nothing more may be sent."""
-        return self._take("lease_token = %s", [self.token])
-
-    def release(self) -> None:
-        """Let another drain begin. Harmless where the lease was lost."""
-        self.ends_at = time.monotonic()
-        held = ConnectionState.objects.using(_alias()).filter(connection_id=self.connection_id, lease_token=self.token)
-        sql.retrying(lambda: held.update(lease_token="", lease_until=None), using=_alias())
-
-    def _take(self, condition: str, parameters: Sequence[str] = ()) -> bool:
-        using = _alias()
-        connection = connections[using]
-        table = connection.ops.quote_name(ConnectionState._meta.db_table)
-        seconds = settings.LEASE_SECONDS
-        statement = (
-            f"UPDATE {table} SET lease_token = %s, lease_until = {sql.later(connection, '%s')} "
-            f"WHERE connection_id = %s AND ({condition})"
-        )
-
-        def run() -> bool:
-            moment = time.monotonic()
-            with connection.cursor() as cursor:
-                cursor.execute(statement, [self.token, seconds, self.connection_id, *parameters])
-                if not cursor.rowcount:
-                    return False
-            self.ends_at = moment + seconds
-            return True
-
-        return sql.retrying(run, using=using)
+    @property
+    def connection_id(self) -> int:
+        return int(self.pk)
 
 
 def take_lease(connection_id: int) -> Lease | None:
-    """The lease of this connection for ``LEASE_SECONDS``, or None while another drain holds it.
-
-    Judged by the database's clock, by one conditional UPDATE.
-    """
-    lease = Lease(connection_id, secrets.token_hex(16), ends_at=0.0)
-    free = f"lease_token = '' OR lease_until IS NULL OR lease_until < {sql.now(connections[_alias()])}"
-    if lease._take(free):
+    """The lease of this connection for ``LEASE_SECONDS``, or None while another drain holds it."""
+    lease = Lease(ConnectionState, connection_id, settings.LEASE_SECONDS)
+    if lease.take():
         return lease
     _, created = ConnectionState.objects.using(_alias()).get_or_create(connection_id=connection_id)
-    return lease if created and lease._take(free) else None
+    return lease if created and lease.take() else None
 
 
 # Claims
@@ -212,13 +172,17 @@ def _columns(connection: BaseDatabaseWrapper) -> str:
 # What becomes of them
 
 
-def settle(lease: Lease, keys: Collection[str]) -> int:
-    """These rows were sent: they go, or are due again where they were marked anew meanwhile. The number gone."""
+def settle(lease: Lease, keys: Collection[str], *, by_hand: Collection[str] = ()) -> int:
+    """These rows were sent: they go, or are due again where they were marked anew meanwhile. The number gone.
+
+    What was dead under these keys is forgotten; not what a person was asked to do of ``by_hand``: people who refuse are
+    asked for once, so that later saves say nothing of whether it was done.
+    """
     gone = _on_claimed(lease, keys, None, unchanged=True)
     if lease.may_have_dead is None:
         lease.may_have_dead = DeadRow.objects.using(_alias()).filter(connection_id=lease.connection_id).exists()
     if lease.may_have_dead:
-        forget_dead(gone)
+        forget_dead(gone, by_hand=by_hand)
     _give_back_rest(lease, keys, gone)
     return len(gone)
 
@@ -350,11 +314,15 @@ def _write_dead(rows: Sequence[DeadRow], using: str) -> None:
     DeadRow.objects.using(using).bulk_create(rows, update_conflicts=True, update_fields=fields, unique_fields=unique)
 
 
-def forget_dead(keys: Collection[str]) -> int:
-    """Remove the dead rows of these keys, because a later try succeeded. Their number."""
+def forget_dead(keys: Collection[str], *, by_hand: Collection[str] = ()) -> int:
+    """Remove the dead rows of these keys, because a later try succeeded. Their number. Of ``by_hand`` those stay that
+    wait for a person."""
     if not keys:
         return 0
     found = DeadRow.objects.using(_alias()).filter(pk__in=sorted(keys))
+    stay = sorted(set(by_hand) & set(keys))
+    if stay:
+        found = found.exclude(pk__in=stay, state=DeadKind.NEEDS_PERSON)
     return sql.retrying(lambda: found._raw_delete(_alias()), using=_alias())
 
 

@@ -11,7 +11,7 @@ from django.utils import timezone
 from mktg_integration.http import LastAnswer
 from mktg_integration.mirror import links, upsert, writer
 from mktg_integration.models import Connection, Contact, DeadKind, DeadRow, OutboxRow, SyncState
-from mktg_integration.profile import normal_email
+from mktg_integration.profile import ConsentStatus, normal_email
 from mktg_integration.providers.base import Intent, Person, Provider, VerdictKind
 from mktg_integration.push import attempts, claims, snapshots
 from mktg_integration.push.dead import dead_row
@@ -149,8 +149,13 @@ def settle_rows(lease: claims.Lease, rows: Sequence[OutboxRow], out: Delivered) 
         claims.release(lease, back)
     done = [row.key for row in rows if row.subject not in rejected and row.subject not in failed | kept]
     if done:
-        claims.settle(lease, done)
+        refused = {key for key, person in out.people.items() if _is_refused(person)}
+        claims.settle(lease, done, by_hand={row.key for row in rows if row.subject in refused})
     attempts.write(rows, out)
+
+
+def _is_refused(person: Person) -> bool:
+    return person.sent is not None and person.sent.consent is ConsentStatus.REFUSED
 
 
 def _dead(row: OutboxRow, rejection: Rejection) -> DeadRow:

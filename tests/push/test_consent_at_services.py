@@ -245,6 +245,27 @@ def test_after_a_lost_answer_an_account_declared_empty_is_not_taken_for_empty(
     assert mktg_sandbox.resubscribed("conversion") == 0
 
 
+def test_an_unsubscribe_that_waits_for_a_person_waits_through_later_saves(
+    connect: Connect, sign_up: SignUp, mktg_sandbox: Sandbox
+) -> None:
+    connected = connect("convertloop")["convertloop"]
+    user = sign_up("ada")
+    send(connected)
+    shortcuts.unsubscribe(user, who="the person", how="profile page")
+    send(connected)
+    assert DeadRow.objects.get().code == "unsubscribe_by_hand"
+
+    user.preference.plan = "iron"
+    user.preference.save()
+    user.save()
+    send(connected)
+    assert DeadRow.objects.get().code == "unsubscribe_by_hand"
+
+    shortcuts.subscribe(user, who="the person", how="profile page")
+    send(connected)
+    assert not DeadRow.objects.exists()
+
+
 def test_a_refusal_that_a_person_was_asked_to_carry_out_is_not_asked_for_with_every_save(
     connect: Connect, sign_up: SignUp, mktg_sandbox: Sandbox
 ) -> None:
