@@ -11,7 +11,7 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from django.db import connections, models, router
@@ -31,13 +31,19 @@ class Leased(models.Model):
 
 @dataclass
 class RowLease:
-    """The lease of one row. ``ends_at`` is by the local monotonic clock, never later than the database's."""
+    """The lease of one row of ``model``, which has the columns of ``Leased``, for ``seconds`` at a time."""
 
-    model: type[Leased]
+    model: type[models.Model]
     pk: Any
-    token: str
     seconds: float
+    token: str = field(default_factory=lambda: secrets.token_hex(16))
     ends_at: float = 0.0
+    """By the local monotonic clock, counted from before the statement that took it: never later than the database's."""
+
+    def take(self) -> bool:
+        """Begin. False while somebody else holds it."""
+        now = sql.now(connections[router.db_for_write(self.model)])
+        return self._take(f"lease_token = '' OR lease_until IS NULL OR lease_until < {now}")
 
     def seconds_left(self) -> float:
         """Seconds for which it is certainly held; negative once it may have run out."""
@@ -46,6 +52,10 @@ class RowLease:
     def renew(self) -> bool:
         """Hold it for as long again. False where somebody else has taken it."""
         return self._take("lease_token = %s", [self.token])
+
+    def hold(self) -> bool:
+        """Renew it where half of it is spent. False where it was lost: then nothing more may be written."""
+        return self.seconds_left() > self.seconds / 2 or self.renew()
 
     def release(self) -> None:
         """Let the next one begin. Harmless where the lease was lost."""
@@ -76,8 +86,7 @@ class RowLease:
         return sql.retrying(run, using=alias)
 
 
-def take_row_lease(model: type[Leased], pk: Any, seconds: float) -> RowLease | None:
+def take_row_lease(model: type[models.Model], pk: Any, seconds: float) -> RowLease | None:
     """The lease of the row with this primary key for ``seconds``, or None while somebody else holds it."""
-    lease = RowLease(model, pk, secrets.token_hex(16), seconds)
-    now = sql.now(connections[router.db_for_write(model)])
-    return lease if lease._take(f"lease_token = '' OR lease_until IS NULL OR lease_until < {now}") else None
+    lease = RowLease(model, pk, seconds)
+    return lease if lease.take() else None
