@@ -91,7 +91,7 @@ def apply_inbox(
     try:
         # Before the first look: what comes from now on wakes a task of its own.
         InboundAddress.objects.filter(pk=connection.pk).update(woken_at=None)
-        while time.monotonic() < ends_at and (lease.seconds_left() > settings.LEASE_SECONDS / 2 or lease.renew()):
+        while time.monotonic() < ends_at and lease.hold():
             rows = list(_due(connection).order_by("received_at", "key")[:BATCH])
             if not rows:
                 break

@@ -7,16 +7,15 @@ from django.utils.translation import gettext_lazy as _
 
 from mktg_integration.models.connections import Connection
 from mktg_integration.models.keys import KeyField
+from mktg_integration.models.leases import Leased
 
 
-class PullState(models.Model):
+class PullState(Leased):
     """The lease of a connection's pull: one at a time. Apart from the drain's, because the two go on side by side."""
 
     connection = models.OneToOneField(
         Connection, on_delete=models.CASCADE, primary_key=True, related_name="pull_state", db_constraint=False
     )
-    lease_token = models.CharField(max_length=32, blank=True, default="", editable=False)
-    lease_until = models.DateTimeField(null=True, editable=False)
 
     class Meta:
         verbose_name = _("pull state")

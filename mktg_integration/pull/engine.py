@@ -26,9 +26,10 @@ from mktg_integration.models import (
     RunStatus,
     WaitReason,
 )
+from mktg_integration.models.leases import RowLease
 from mktg_integration.pull import paces
 from mktg_integration.pull.fetch import Fetcher, Paused
-from mktg_integration.pull.lease import Lease, take_lease
+from mktg_integration.pull.lease import take_lease
 from mktg_integration.pull.linking import Linking
 from mktg_integration.pull.pace import pace_for
 from mktg_integration.pull.progress import OnProgress, Progress, last_unfinished, new_run
@@ -131,7 +132,7 @@ class _Pull:
     def __init__(
         self,
         connection: Connection,
-        lease: Lease,
+        lease: RowLease,
         run: Run,
         streams: list[Stream],
         *,

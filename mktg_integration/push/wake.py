@@ -46,7 +46,8 @@ def wake_on_commit(*, urgent: bool = False) -> None:
 def wake(*, urgent: bool = False) -> int:
     """Queue a drain for each connection that is pushed to and has none queued. The number of tasks queued.
 
-    Paused connections, those in dry run and those that wait for a time are left to what ends their wait. Raises ``DatabaseError``.
+    Paused connections, those in dry run and those that wait for a time are left to what ends their wait.
+    Raises ``DatabaseError``.
     """
     due = sql.retrying(lambda: _set_woken(urgent=urgent), using=_alias())
     delay = 0.0 if urgent else settings.LINGER_SECONDS
