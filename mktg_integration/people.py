@@ -42,6 +42,21 @@ def parse_subject(subject: str) -> tuple[Literal["user", "lead"], str]:
     return ("user" if kind == "user" else "lead"), pk
 
 
+def is_possible(subject: str) -> bool:
+    """Whether somebody can have this subject: a key that the column can hold, written as it writes it.
+
+    False of one from before the site changed its user model. Raises ``ValueError`` for what is no subject.
+    """
+    kind, pk = parse_subject(subject)
+    field: Any = (get_user_model() if kind == "user" else Lead)._meta.pk
+    try:
+        value = field.to_python(pk)
+        field.run_validators(value)
+    except ValidationError:
+        return False
+    return str(value) == pk
+
+
 def row_of(subject: str) -> models.Model | None:
     """The user or the lead; None where there is none any more. Raises ``ValueError`` for what is no subject."""
     kind, pk = parse_subject(subject)

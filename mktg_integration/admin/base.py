@@ -79,6 +79,16 @@ class Guarded(ModelAdmin):
     def has_erase_permission(self, request: HttpRequest) -> bool:
         return may(request.user, ERASE)
 
+    def lookup_allowed(self, lookup: str, value: str, request: HttpRequest | None = None) -> bool:
+        """Only what the list's own filters ask for: any other column could be guessed letter by letter, and has no
+        index."""
+        filters = self.list_filter if request is None else self.get_list_filter(request)
+        columns = {str(one[0] if isinstance(one, tuple | list) else one) for one in filters}
+        column, has_more, _lookup = lookup.partition("__")
+        is_named = bool(has_more) and column in columns
+        is_named = is_named or lookup in {getattr(one, "parameter_name", "") for one in filters}
+        return is_named and bool(super().lookup_allowed(lookup, value, request))  # type: ignore[arg-type]
+
     # Its older name.
     has_push_permission = has_sync_permission
 
@@ -131,15 +141,6 @@ class ReadOnlyAdmin(Masking, Guarded):
 
     class Media:
         css: ClassVar[Any] = {"all": ["mktg_integration/admin.css"]}
-
-    def lookup_allowed(self, lookup: str, value: str, request: HttpRequest | None = None) -> bool:
-        """Only what the list's own filters ask for: any other column could be guessed letter by letter, and has no
-        index."""
-        filters = self.list_filter if request is None else self.get_list_filter(request)
-        named = {str(one[0] if isinstance(one, tuple | list) else one) for one in filters}
-        named |= {str(getattr(one, "parameter_name", "")) for one in filters}
-        is_named = lookup in named or lookup.partition("__")[0] in named
-        return is_named and bool(super().lookup_allowed(lookup, value, request))  # type: ignore[arg-type]
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False

@@ -13,7 +13,7 @@ from django.template.response import TemplateResponse
 from django.utils import timezone
 from django.utils.translation import gettext
 
-from mktg_integration.admin.base import ReadOnlyAdmin
+from mktg_integration.admin.base import ReadOnlyAdmin, number
 from mktg_integration.admin.charts import Chart, Series, days_until, draw
 from mktg_integration.heartbeat import last_beat
 from mktg_integration.insight.figures import DAYS, series
@@ -57,9 +57,9 @@ class DailyFiguresAdmin(ReadOnlyAdmin):
 
 
 def _chosen(request: HttpRequest, known: Sequence[int]) -> int | None:
-    given = request.GET.get("connection") or request.GET.get("connection__id__exact") or ""
-    if given.isdigit() and int(given) in known:
-        return int(given)
+    given = number(request.GET.get("connection") or request.GET.get("connection__id__exact") or "")
+    if given in known:
+        return given
     return known[0] if known else None
 
 

@@ -95,7 +95,8 @@ class IndexedAdmin(ReadOnlyAdmin):
         if is_address(term) and not sees_people(request.user):
             # Whether somebody is there is personal, too.
             return queryset.none(), False
-        return (queryset.filter(self.found_by(term)) if term else queryset), False
+        is_search = bool(term and self.get_search_fields(request))
+        return (queryset.filter(self.found_by(term)) if is_search else queryset), False
 
     def found_by(self, term: str) -> models.Q:
         """The condition for a term that is not empty: one index for each part."""

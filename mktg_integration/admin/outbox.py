@@ -10,7 +10,7 @@ from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
-from mktg_integration.admin.base import actor_of
+from mktg_integration.admin.base import actor_of, number
 from mktg_integration.admin.indexed import CONNECTION, IndexedAdmin, chosen_connection, connection_ids
 from mktg_integration.models import Kind, Lane, OutboxRow
 from mktg_integration.operations import deliveries
@@ -29,7 +29,8 @@ class LaneFilter(admin.SimpleListFilter):
     def queryset(self, request: HttpRequest, queryset: models.QuerySet[Any]) -> models.QuerySet[Any] | None:
         if self.value() is None:
             return None
-        return queryset.filter(connection=self.connection, lane=self.value())
+        lane = number(self.value() or "")
+        return queryset.filter(connection=self.connection, lane=lane) if lane in Lane.values else queryset.none()
 
 
 @admin.register(OutboxRow)

@@ -21,6 +21,7 @@ from mktg_integration.exceptions import NotNowError, UnsupportedError
 from mktg_integration.models import AuditAction, Connection, Contact, Kind, Lane, Lead, OutboxRow
 from mktg_integration.people import (
     addresses_left,
+    is_possible,
     lead_for,
     lead_subject,
     parse_subject,
@@ -147,7 +148,7 @@ def forget(actor: Actor, subject: str) -> None:
 def _known(subject: str) -> str:
     """A subject, of an address too, where somebody of this site has it."""
     if not _is_address(subject):
-        return _checked(subject)
+        return _markable(subject)
     user = user_by_email(subject)
     if user is not None:
         return user_subject(user)
@@ -166,6 +167,13 @@ def _checked(subject: str) -> str:
         parse_subject(subject)
     except ValueError:
         raise UnsupportedError(gettext("Name a person as user:<id> or lead:<id>, or by an address.")) from None
+    return subject
+
+
+def _markable(subject: str) -> str:
+    """One whom somebody can be: a mark for another key would wait in vain."""
+    if not is_possible(_checked(subject)):
+        raise UnsupportedError(gettext("Name a person as user:<id> or lead:<id>, or by an address."))
     return subject
 
 
@@ -219,7 +227,7 @@ def _change_tag(
         raise UnsupportedError(gettext("No connection that is switched on has tags."))
     count = 0
     only = ""
-    for page in _pages(subject_of(_person(one)) if _is_address(one) else _checked(one) for one in subjects):
+    for page in _pages(subject_of(_person(one)) if _is_address(one) else _markable(one) for one in subjects):
         count += len(page)
         only = page[0] if count == 1 else ""
         shortcuts.say_tag(page, name, wanted=wanted, connection=_name(connection))

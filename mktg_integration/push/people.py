@@ -29,7 +29,7 @@ from mktg_integration.models import (
     SyncState,
     Tagging,
 )
-from mktg_integration.people import ALL, lead_subject, parse_subject, user_subject
+from mktg_integration.people import ALL, is_possible, lead_subject, parse_subject, user_subject
 from mktg_integration.profile import UNKNOWN, ConsentStatus, Mapper, Profile, normal_email
 from mktg_integration.providers.base import Intent, Person, Provider, Snapshot, Verdict, VerdictKind
 from mktg_integration.push import consent as consents
@@ -164,7 +164,9 @@ class _Loader:
         by_kind: dict[str, dict[str, str]] = {}
         for subject in self.subjects:
             kind, pk = parse_subject(subject)
-            by_kind.setdefault(kind, {})[pk] = subject
+            # One that is not would have the database refuse everybody's.
+            if is_possible(subject):
+                by_kind.setdefault(kind, {})[pk] = subject
         profiles: dict[str, Profile | None] = {}
         for user in self._users(list(by_kind.get("user", {}))):
             self._map(profiles, user_subject(user), user)

@@ -94,10 +94,22 @@ def test_a_number_that_no_column_holds_is_a_bad_request(root: Client, number: st
         "/admin/mktg_integration/outboxrow/?lane__exact=1&connection__id__exact=",
         "/admin/mktg_integration/auditentry/?connection__id__exact=",
         "/admin/mktg_integration/deadrow/act/discard/?state=held&code=x&connection=",
-        "/admin/mktg_integration/run/?p=",
+        "/admin/mktg_integration/run/?p=", "/admin/mktg_integration/tag/?connection=",
+        "/admin/mktg_integration/tag/?connection__id__exact=", "/admin/mktg_integration/dailyfigures/?connection=",
+        "/admin/mktg_integration/connection/?state__exact=", "/admin/mktg_integration/inboxrow/?q=",
     ):  # fmt: skip
-        answer = root.get(path.replace("=", "=", 1) + number.replace("\x00", "%00"))
+        answer = root.get(path + number.replace("\x00", "%00"))
         assert answer.status_code in (200, 302, 400, 404), (path, number)
+
+
+@pytest.mark.parametrize("person", ["user:" + "9" * 25, "lead:" + "9" * 25, "user:x", "user:-1", "lead:²"])
+def test_nobody_has_a_number_that_no_column_holds(staff: Client, nameless: Connection, person: str) -> None:
+    staff.raise_request_exception = False
+    page = reverse("admin:mktg_integration_contact_person", args=[person])
+    assert staff.get(page).status_code in (200, 404)
+    for act in ("sync", "tag", "unsubscribe", "forget"):
+        answer = staff.post(f"{page}{act}/", {"name": "VIP", "sure": "on"})
+        assert answer.status_code == 302, act
 
 
 def test_answers_with_people_in_them_are_kept_by_no_cache(root: Client, ada: Contact, customer: Client) -> None:
