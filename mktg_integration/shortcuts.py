@@ -13,6 +13,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
+from django.conf import settings as django_settings
 from django.db import models, transaction
 from django.utils import timezone
 from django.utils.translation import gettext
@@ -192,7 +193,7 @@ def track(
     now = time.time_ns()
     payload = {
         "name": name,
-        "occurred_at": (occurred_at or timezone.now()).isoformat(),
+        "occurred_at": _moment(occurred_at).isoformat(),
         "data": dict(data or {}),
         # The database's clock may be too coarse to tell the order of two in a row.
         "queued": now,
@@ -240,7 +241,7 @@ def record_purchase(
         shipping=shipping,
         discount=discount,
         total=total,
-        occurred_at=occurred_at or timezone.now(),
+        occurred_at=_moment(occurred_at),
     )
     ids = _able_ids(connection, Verb.PURCHASE)
     if not ids:
@@ -350,6 +351,14 @@ def unsubscribe_headers(person: Someone) -> dict[str, str]:
 
 
 # Who, where, what
+
+
+def _moment(given: datetime | None) -> datetime:
+    """``given``, or now, with its zone: a site with ``USE_TZ = False`` has moments of its own zone."""
+    moment = given or timezone.now()
+    if timezone.is_naive(moment) and not django_settings.USE_TZ:
+        return timezone.make_aware(moment, timezone.get_default_timezone())
+    return moment
 
 
 def _subject(person: Someone, **profile: Any) -> str:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from django.utils import timezone
 from mktg_integration import shortcuts
 from mktg_integration.models import Connection, ConnectionState, DeadKind, DeadRow, Kind, OutboxRow
 from mktg_integration.push.replay import replay
+from mktg_integration.sandbox.credentials import KIT_ACCESS_TOKEN
 from mktg_integration.sandbox.server import Sandbox
 from tests.push.conftest import Connect, emails, send
 
@@ -115,3 +117,29 @@ def test_an_event_of_a_contact_that_stays_away_is_kept_with_the_reason(
     later()
     send(connected)
     assert not DeadRow.objects.exists()
+
+
+@pytest.mark.parametrize("occurred_at", [None, datetime(2026, 1, 2, 3, 4, 5)])
+def test_a_site_without_time_zones_tells_moments_with_theirs(
+    settings: Any, ada: tuple[Connection, Any], occurred_at: datetime | None
+) -> None:
+    settings.USE_TZ = False
+    settings.TIME_ZONE = "America/New_York"
+
+    shortcuts.track(ada[1], "ordered", occurred_at=occurred_at)
+
+    told = datetime.fromisoformat(OutboxRow.objects.get(kind=Kind.EVENT).payload["occurred_at"])
+    assert told.tzinfo is not None
+    assert occurred_at is None or told == datetime(2026, 1, 2, 8, 4, 5, tzinfo=UTC)
+
+
+def test_a_site_without_time_zones_records_purchases(settings: Any, connect: Connect, sign_up: SignUp) -> None:
+    connect("kit", credentials={"ACCESS_TOKEN": KIT_ACCESS_TOKEN})
+    user = sign_up("ada")
+    settings.USE_TZ = False
+
+    product = shortcuts.Product(product_id="p", name="Plan", unit_price=Decimal(1), quantity=1)
+    shortcuts.record_purchase(user, transaction_id="t1", products=[product], currency="USD")
+
+    told = OutboxRow.objects.get(kind=Kind.PURCHASE).payload["occurred_at"]
+    assert abs(datetime.fromisoformat(told) - datetime.now(UTC)) < timedelta(minutes=1)
