@@ -24,6 +24,7 @@ from django.views.decorators.http import require_POST
 from mktg_integration.admin.base import NOTHING, ReadOnlyAdmin, actor_of, number, require
 from mktg_integration.admin.csv_export import export_csv
 from mktg_integration.exceptions import MktgError
+from mktg_integration.insight import reconciles
 from mktg_integration.insight import runs as insight
 from mktg_integration.insight.masking import sees_people
 from mktg_integration.insight.noted import worded
@@ -120,8 +121,8 @@ class RunAdmin(ReadOnlyAdmin):
             "errors": insight.errors(run),
             "may_sync": may(request.user, SYNC),
             "may_replay": may(request.user, REPLAY),
-            "held": insight.held_rows(run.connection) if run.kind != RunKind.PULL else 0,
-            "counted": insight.COUNTED,
+            "held": reconciles.held_rows(run.connection) if run.kind != RunKind.PULL else 0,
+            "counted": reconciles.COUNTED,
             **(self._found(request, run, standing) if run.kind == RunKind.RECONCILE else {}),
             **(extra_context or {}),
         }
@@ -132,9 +133,9 @@ class RunAdmin(ReadOnlyAdmin):
             return {}
         differ = sum(int(run.counts.get(name, 0)) for name in ("missing", "different", "withdrawn"))
         return {
-            "findings": insight.findings(run, personal=sees_people(request.user)),
+            "findings": reconciles.findings(run, personal=sees_people(request.user)),
             "fields": sorted(run.counts.get("fields", {}).items(), key=lambda item: -item[1]),
-            "canaries": insight.canaries(run),
+            "canaries": reconciles.canaries(run),
             "preview_of": run.counts.get("asked", {}).get("of"),
             "closed": run.counts.get("closed", ""),
             "differ": differ,
@@ -224,10 +225,10 @@ class RunAdmin(ReadOnlyAdmin):
             "title": gettext("Compare and confirm"),
             "opts": self.opts,
             "media": self.media,
-            "rows": list(insight.overview()),
+            "rows": list(reconciles.overview()),
             "may_sync": may(request.user, SYNC),
             "may_replay": may(request.user, REPLAY),
-            "counted": insight.COUNTED,
+            "counted": reconciles.COUNTED,
         }
         return TemplateResponse(request, "admin/mktg_integration/run/reconciles.html", context)
 

@@ -11,7 +11,8 @@ from django.contrib.auth import get_user_model
 from django.utils import timezone
 
 from mktg_integration.exceptions import NotNowError
-from mktg_integration.insight.runs import canaries, findings, standing
+from mktg_integration.insight.reconciles import canaries, findings
+from mktg_integration.insight.runs import standing
 from mktg_integration.models import Connection, OutboxRow, Run, RunStatus, SyncState
 from mktg_integration.operations import runs
 from mktg_integration.push import outbox
