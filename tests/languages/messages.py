@@ -76,9 +76,8 @@ def extracted() -> Catalog:
     found = extract_from_dir(
         PACKAGE, method_map=METHODS, options_map={}, keywords=KEYWORDS, comment_tags=["Translators:"]
     )
-    for filename, _line, message, comments, context in found:
-        # Without line numbers: a catalogue changes when a text does, and not otherwise.
-        catalog.add(message, locations=[(f"mktg_integration/{filename}", 0)], auto_comments=comments, context=context)
+    for _filename, _line, message, comments, context in found:
+        catalog.add(message, auto_comments=comments, context=context)
     return catalog
 
 
@@ -112,11 +111,14 @@ def compiled(catalog: Catalog) -> bytes:
 
 
 def written(language: str, catalog: Catalog) -> bytes:
-    """A .po file: the same for the same texts and translations, whenever and by whomever it is written."""
+    """A .po file: the same for the same texts and translations, whenever and by whomever it is written.
+
+    Without the places of the texts, so that it changes when a text does, and not when code moves.
+    """
     name = catalog.locale.english_name if catalog.locale else language
     made = BytesIO(HEADER.format(name=name, language=language, plural_forms=LANGUAGES[language]).encode())
     made.seek(0, SEEK_END)
-    write_po(made, catalog, width=120, sort_by_file=True, include_lineno=False, omit_header=True)
+    write_po(made, catalog, width=120, sort_output=True, no_location=True, omit_header=True)
     return made.getvalue()
 
 
@@ -133,7 +135,6 @@ def updated(language: str, source: Catalog) -> Catalog:
         made.add(
             message.id,
             string,
-            locations=sorted(set(message.locations)),
             auto_comments=message.auto_comments,
             flags=message.flags - {"fuzzy"},
             context=message.context,
@@ -141,8 +142,8 @@ def updated(language: str, source: Catalog) -> Catalog:
     return made
 
 
-def update() -> dict[str, int]:
-    """Brings all catalogues up to date; how many texts of each language have still to be translated."""
+def update() -> dict[str, list[str]]:
+    """Brings all catalogues up to date; the texts of each language that have still to be translated."""
     source = extracted()
     missing = {}
     for language in LANGUAGES:
@@ -150,11 +151,13 @@ def update() -> dict[str, int]:
         po_file(language).parent.mkdir(parents=True, exist_ok=True)
         po_file(language).write_bytes(written(language, catalog))
         mo_file(language).write_bytes(compiled(read(language)))
-        missing[language] = sum(1 for message in catalog if message.id and not all(translations(message)))
+        missing[language] = [texts(one)[0] for one in catalog if one.id and not all(translations(one))]
     return missing
 
 
 if __name__ == "__main__":
     left = update()
-    sys.stdout.writelines(f"{language}: {count} to translate\n" for language, count in left.items())
+    for language, untranslated in left.items():
+        sys.stdout.writelines(f"{language}: {text!r}\n" for text in untranslated)
+        sys.stdout.write(f"{language}: {len(untranslated)} to translate\n")
     sys.exit(any(left.values()))
