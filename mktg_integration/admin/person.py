@@ -29,6 +29,7 @@ from mktg_integration.insight.noted import worded
 from mktg_integration.models import Connection, Contact, Form
 from mktg_integration.operations import people
 from mktg_integration.operations.contacts import can_be_read, read_anew
+from mktg_integration.people import is_possible
 from mktg_integration.permissions import ERASE, SYNC, may
 from mktg_integration.providers.base import Verb
 
@@ -194,6 +195,8 @@ class PersonPages(Base):
             raise PermissionDenied
         try:
             page = person_page(subject, list(_connections()))
+            if page.who is None and not is_possible(subject):
+                raise Http404
         except ValueError:
             raise Http404 from None
         context = {
