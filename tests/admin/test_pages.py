@@ -113,6 +113,7 @@ def named() -> dict[str, list[Any]]:
         "contact_person": [contact.subject],
         "contact_person_act": [contact.subject, "subscribe"],
         "contact_act": [contact.pk, "forget"],
+        "contact_refresh": [contact.pk],
     }
 
 
