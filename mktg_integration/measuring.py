@@ -22,6 +22,7 @@ from mktg_integration.models import (
     Run,
     RunKind,
 )
+from mktg_integration.moments import day_of
 from mktg_integration.people import ALL
 from mktg_integration.records import ContactStatus
 
@@ -40,7 +41,7 @@ def measure(connection: Connection, *, now: datetime | None = None) -> list[Dail
     The first measuring goes back ``BACKFILL_DAYS``, as far as runs, opt-outs, contacts and the account's own snapshots
     tell. Of contacts it reads as many as the connection has. Returns the rows written.
     """
-    today = timezone.localdate(now)
+    today = day_of(now or timezone.now())
     last = DailyFigures.objects.filter(connection=connection).aggregate(last=Max("day"))["last"]
     first = min(last, today) if last is not None else today - timedelta(days=BACKFILL_DAYS - 1)
     days = [first + timedelta(days=n) for n in range((today - first).days + 1)]
@@ -89,7 +90,7 @@ def _add_runs(connection: Connection, rows: dict[date, DailyFigures]) -> None:
     runs = Run.objects.filter(connection=connection, kind=RunKind.PUSH, started_at__gte=begins(min(rows)))
     counted: dict[date, Counter[str]] = {}
     for started_at, counts in runs.order_by().values_list("started_at", "counts").iterator():
-        day = timezone.localtime(started_at).date() if timezone.is_aware(started_at) else started_at.date()
+        day = day_of(started_at)
         told = counted.setdefault(day, Counter())
         told.update({name: int(counts.get(_COUNTS[name]) or 0) for name in _FLOWS})
     for day, told in counted.items():

@@ -13,7 +13,7 @@ PACKAGE = Path(__file__).resolve().parents[1] / "mktg_integration"
 # From the ground up. A module may import from its own floor's rooms only what is listed below it.
 FLOORS = [
     {"exceptions", "signals", "records", "permissions"},
-    {"conf", "sql", "profile", "http"},
+    {"conf", "sql", "profile", "http", "moments"},
     {"encryption", "background", "providers"},
     {"models"},
     {"mirror", "rates", "tokens", "people", "pruning", "checks", "audit", "heartbeat", "measuring", "running"},

@@ -12,13 +12,14 @@ from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
 from django.db import models
 from django.http import HttpRequest
-from django.utils import formats, timezone
+from django.utils import formats
 from django.utils.functional import cached_property
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from mktg_integration.audit import Actor
 from mktg_integration.insight.masking import masked, sees_people
+from mktg_integration.moments import local
 from mktg_integration.permissions import CONNECT, ERASE, REPLAY, SYNC, may
 from mktg_integration.profile import normal_email
 
@@ -177,7 +178,7 @@ def moment(value: datetime | None) -> str:
     """A time as the visitor's language writes it, in the site's time zone."""
     if value is None:
         return NOTHING
-    return str(formats.localize(timezone.localtime(value) if timezone.is_aware(value) else value))
+    return str(formats.localize(local(value)))
 
 
 def pretty(value: Any) -> SafeString | str:

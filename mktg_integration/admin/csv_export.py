@@ -7,11 +7,11 @@ from typing import Any
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest, StreamingHttpResponse
-from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from mktg_integration.admin.base import actor_of
 from mktg_integration.insight.masking import sees_people
+from mktg_integration.moments import today
 from mktg_integration.operations.exporting import csv_lines
 
 
@@ -20,7 +20,7 @@ def export_csv(model_admin: Any, request: HttpRequest, queryset: QuerySet[Any]) 
     """For the ``actions`` of a list of a table in ``exporting.COLUMNS``. Whoever may view the list; personal columns
     take ``VIEW_PERSONAL_DATA`` too. Audited."""
     lines = csv_lines(actor_of(request), queryset, personal=sees_people(request.user))
-    name = f"{queryset.model._meta.model_name}-{timezone.localdate().isoformat()}.csv"
+    name = f"{queryset.model._meta.model_name}-{today().isoformat()}.csv"
     return StreamingHttpResponse(
         lines,
         content_type="text/csv; charset=utf-8",

@@ -10,7 +10,6 @@ from django.contrib import admin
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
-from django.utils import timezone
 from django.utils.translation import gettext
 
 from mktg_integration.admin.base import ReadOnlyAdmin, number
@@ -18,6 +17,7 @@ from mktg_integration.admin.charts import Chart, Series, days_until, draw
 from mktg_integration.heartbeat import last_beat
 from mktg_integration.insight.figures import DAYS, series
 from mktg_integration.models import Connection, DailyFigures
+from mktg_integration.moments import today
 
 MOST_CONNECTIONS = 50
 
@@ -65,7 +65,7 @@ def _chosen(request: HttpRequest, known: Sequence[int]) -> int | None:
 
 def charts(rows: Sequence[DailyFigures], count: int) -> list[Chart]:
     """What these days tell, in four pictures."""
-    days = days_until(timezone.localdate(), count)
+    days = days_until(today(), count)
     by_day = {row.day: row for row in rows}
     # A number of contacts was first measured on some day: before it there was none to know.
     measured = min((row.day for row in rows if row.active), default=None)

@@ -27,6 +27,7 @@ from mktg_integration.insight.contacts import PersonPage, Section, person_page, 
 from mktg_integration.insight.masking import masked, sees_people
 from mktg_integration.insight.noted import worded
 from mktg_integration.models import Connection, Contact, Form
+from mktg_integration.moments import local
 from mktg_integration.operations import people
 from mktg_integration.operations.contacts import can_be_read, read_anew
 from mktg_integration.people import is_possible
@@ -327,7 +328,7 @@ def _chosen(request: HttpRequest) -> Connection | None:
 
 
 def _initial(request: HttpRequest) -> dict[str, Any]:
-    now = timezone.localtime(timezone.now()).replace(second=0, microsecond=0)
+    now = local(timezone.now()).replace(second=0, microsecond=0)
     return {"connection": request.GET.get("connection"), "name": request.GET.get("tag", ""), "when": now}
 
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from django.utils import timezone
-
 from mktg_integration.models import Connection, DailyFigures
+from mktg_integration.moments import today
 
 DAYS = (30, 90, 365)
 """The spans that staff may choose."""
@@ -15,5 +14,5 @@ DAYS = (30, 90, 365)
 def series(connection: Connection, days: int) -> list[DailyFigures]:
     """What was measured on the last ``days`` days, today among them, the oldest first; days without figures are left
     out."""
-    since = timezone.localdate() - timedelta(days=days - 1)
+    since = today() - timedelta(days=days - 1)
     return list(DailyFigures.objects.filter(connection=connection, day__gte=since).order_by("day"))

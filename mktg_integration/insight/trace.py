@@ -28,6 +28,7 @@ from mktg_integration.insight.remedies import remedy
 from mktg_integration.insight.site import site_health
 from mktg_integration.models import Attempt, Connection, ConnectionState, DeadRow, Lead, OutboxRow
 from mktg_integration.models.connections import site_address
+from mktg_integration.moments import local
 from mktg_integration.people import ALL, address_is_verified, parse_subject
 from mktg_integration.profile import UNKNOWN, Consent, ConsentStatus
 from mktg_integration.push import consent as consents
@@ -406,4 +407,4 @@ def _rejected(row: DeadRow, found: Look) -> Step:
 
 
 def _moment(value: datetime | None) -> str:
-    return str(formats.localize(timezone.localtime(value))) if value is not None else ""
+    return str(formats.localize(local(value))) if value is not None else ""
