@@ -90,6 +90,7 @@ NOTED = (
         "ConvertLoop has no call that deletes: our segments are taken away; delete the person in "
         "ConvertLoop's own pages"
     ),
+    gettext_noop("ConvertLoop does not know this person, who may not be mailed: the event would make them there"),
     gettext_noop("Kit answered without saying what became of this person"),
     gettext_noop("Kit has it but does not list it yet; it is looked up again later"),
     gettext_noop("Kit does not know the tag or the subscriber any more; a pull brings both up to date"),

@@ -288,8 +288,8 @@ class Provider(ABC, Generic[C, O]):
         """The form in which this service compares tag names."""
         return name.strip()
 
-    def plan_event(self, person: Person, event: Event, options: O) -> Call:
-        """The call that tells of an event. Raises ``UnsupportedError``."""
+    def plan_event(self, person: Person, event: Event, options: O) -> Call | Verdict:
+        """The call that tells of an event, or why none may. Raises ``UnsupportedError``."""
         raise UnsupportedError(f"{self.label} does not take events")
 
     def can(self, verb: Verb, account: Account) -> bool:

@@ -231,10 +231,12 @@ def _call(delivery: Delivery, out: Delivered, row: OutboxRow, progress: Progress
     """The next call for this row; None where it has come to an end without one."""
     person: Person = out.people[row.subject]
     driver, options = delivery.driver, delivery.options
+    planned: Call | Verdict | None
     try:
         if row.kind == Kind.EVENT:
-            return driver.plan_event(person, _event(row), options)
-        planned = driver.plan_occurrence(person, _occurrence(row), delivery.catalogue, options, progress)
+            planned = driver.plan_event(person, _event(row), options)
+        else:
+            planned = driver.plan_occurrence(person, _occurrence(row), delivery.catalogue, options, progress)
     except UnsupportedError as error:
         planned = Verdict(kind=VerdictKind.REJECTED, code="unsupported", reason=str(error))
     if isinstance(planned, Verdict):

@@ -406,6 +406,7 @@ class ProviderContract:
                     self.provider.plan_event(person, event, self.parsed)
                 return
             call = self.provider.plan_event(person, event, self.parsed)
+            assert isinstance(call, Call), "an event of somebody who is there is told"
             assert list(call.items) == [person.key]
             answer = self.provider.execute(call, self.client)
             assert answer.results[person.key].outcome is Outcome.DONE

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from mktg_integration import shortcuts
-from mktg_integration.models import Contact, DeadRow, Kind, OutboxRow, SyncState
+from mktg_integration.models import Contact, DeadKind, DeadRow, Kind, OutboxRow, SyncState
 from mktg_integration.push.reconcile import reconcile
 from mktg_integration.sandbox.server import Sandbox
 from tests.push.conftest import Connect, person, send
@@ -124,3 +124,31 @@ def test_other_services_are_told_apart(connect: Connect, sign_up: SignUp, mktg_s
     operations = [entry.operation for entry in mktg_sandbox.log.entries("conversion")]
     assert operations[-1] == "POST /v2/events"
     assert len(operations) > 1
+
+
+def test_an_event_makes_nobody_who_refused(connect: Connect, sign_up: SignUp, mktg_sandbox: Sandbox) -> None:
+    """Whom an event names is made there, to be mailed."""
+    loop = connect("convertloop")["convertloop"]
+    ada = sign_up("ada", newsletter=False)
+    shortcuts.track(ada, "ordered")
+
+    send(loop)
+
+    assert requests(mktg_sandbox) == []
+    assert mktg_sandbox.people("convertloop") == []
+    dead = DeadRow.objects.get()
+    assert (dead.kind, dead.state, dead.code) == (Kind.EVENT, DeadKind.REJECTED, "may_not_be_mailed")
+
+
+def test_who_refuses_later_is_known_there_and_has_events(
+    connect: Connect, sign_up: SignUp, mktg_sandbox: Sandbox
+) -> None:
+    loop = connect("convertloop")["convertloop"]
+    ada = sign_up("ada")
+    send(loop)
+    shortcuts.unsubscribe(ada, who="the person", how="form")
+    send(loop)
+    shortcuts.track(ada, "ordered")
+    send(loop)
+
+    assert [log["name"] for log in mktg_sandbox.dump()["convertloop"]["event_logs"]] == ["ordered"]

@@ -33,6 +33,11 @@ DELETE_BY_HAND = Verdict(
     reason="ConvertLoop has no call that deletes: our segments are taken away; delete the person in ConvertLoop's "
     "own pages",
 )
+WOULD_BE_MADE = Verdict(
+    kind=VerdictKind.REJECTED,
+    code="may_not_be_mailed",
+    reason="ConvertLoop does not know this person, who may not be mailed: the event would make them there",
+)
 
 
 class Next(NamedTuple):
@@ -70,7 +75,7 @@ def plan(people: Sequence[Person]) -> Plan:
 
 
 def _next_step(person: Person) -> Next:
-    was_there = person.sent is not None or person.known is not None
+    was_there = _was_there(person)
     is_refused, told = _is_to_be_unsubscribed(person), None
     if person.wanted is not None and person.intent is Intent.SYNC:
         if person.wanted.consent is ConsentStatus.REFUSED and not was_there:
@@ -85,6 +90,18 @@ def _next_step(person: Person) -> Next:
     if person.intent is Intent.FORGET:
         verdict = DELETE_BY_HAND
     return step._replace(verdict=verdict, told=told, urgent=verdict is not None)
+
+
+def _was_there(person: Person) -> bool:
+    return person.sent is not None or person.known is not None
+
+
+def would_be_made(person: Person) -> bool:
+    """Whether an event would make somebody there who refused or leaves: whom an event names is made, to be mailed."""
+    if _was_there(person):
+        return False
+    wanted = person.wanted if person.intent is Intent.SYNC else None
+    return wanted is None or wanted.consent is ConsentStatus.REFUSED
 
 
 def _is_to_be_unsubscribed(person: Person) -> bool:

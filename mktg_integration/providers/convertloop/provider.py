@@ -21,6 +21,7 @@ from mktg_integration.providers.base import (
     Result,
     Snapshot,
     Verb,
+    Verdict,
 )
 from mktg_integration.providers.convertloop import normal, plan
 from mktg_integration.providers.convertloop.client import BASE_URL, SERVICE, ConvertLoopClient
@@ -122,9 +123,11 @@ class ConvertLoopProvider(Provider[ConvertLoopClient, ConvertLoopOptions]):
                 raise
         return "the credentials are taken; nothing can be read"
 
-    def plan_event(self, person: Person, event: Event, options: ConvertLoopOptions) -> Call:
+    def plan_event(self, person: Person, event: Event, options: ConvertLoopOptions) -> Call | Verdict:
         """``POST /event_logs``, with what else is to be told of the person. The service knows no keys for events, so a
-        repeat would log it twice."""
+        repeat would log it twice. Nobody who refused is made by one."""
+        if plan.would_be_made(person):
+            return plan.WOULD_BE_MADE
         step = plan.riding(person)
         item = {
             "name": event.name,

@@ -14,7 +14,18 @@ from hypothesis import strategies as st
 
 from mktg_integration.exceptions import ConfigurationError, ProfileError
 from mktg_integration.profile import Consent, ConsentStatus, Profile
-from mktg_integration.providers.base import Account, Catalogue, Event, Intent, Person, Plan, Snapshot, Verb, VerdictKind
+from mktg_integration.providers.base import (
+    Account,
+    Call,
+    Catalogue,
+    Event,
+    Intent,
+    Person,
+    Plan,
+    Snapshot,
+    Verb,
+    VerdictKind,
+)
 from mktg_integration.providers.convertloop import RESERVED_KEYS, ConvertLoopOptions, ConvertLoopProvider
 from mktg_integration.records import ContactRecord, ContactStatus
 from mktg_integration.testing.rounds import settle
@@ -290,6 +301,7 @@ def test_an_event_names_the_person_by_all_that_is_known(provider: ConvertLoopPro
     event = Event(key="o-1", name="ordered", occurred_at="2026-11-01T10:00:00Z", data={"total": 5})
     options = ConvertLoopOptions(event_time_key="occured_at")
     call = provider.plan_event(person(sent=snapshot(pid="p-1", plan="pro")), event, options)
+    assert isinstance(call, Call)
     assert call.items["user:1"] == {
         "name": "ordered",
         "occured_at": "2026-11-01T10:00:00Z",
