@@ -14,13 +14,15 @@ from django.db import models
 from django.db.models import OuterRef, Subquery
 from django.utils import timezone
 from django.utils.timesince import timesince
-from django.utils.translation import gettext
+from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
 from mktg_integration.exceptions import MktgError
 from mktg_integration.insight.counting import BOUND, bounded_counts
 from mktg_integration.insight.noted import worded
 from mktg_integration.insight.rate_use import RateUse, rate_uses
+from mktg_integration.insight.refusals import PUSHES, Refused, refused
+from mktg_integration.insight.remedies import remedy
 from mktg_integration.insight.site import SiteHealth, site_health
 from mktg_integration.models import (
     Connection,
@@ -157,19 +159,21 @@ class _Facts:
         self._count(pks)
 
     def _read_newest(self, pks: Sequence[int]) -> None:
-        """The newest run of each kind and the row of each lane that has been due longest, each one look into its
-        index."""
+        """The newest pull, the newest pushes and the row of each lane that has been due longest, each one look into
+        its index."""
         runs = Run.objects.filter(connection=OuterRef("pk")).order_by("-started_at").values("pk")
         rows = OutboxRow.objects.filter(connection=OuterRef("pk")).order_by("due_at").values("due_at")
+        wanted_runs = {f"last_{RunKind.PULL}": (RunKind.PULL, 0)}
+        wanted_runs |= {f"last_{RunKind.PUSH}{n or ''}": (RunKind.PUSH, n) for n in range(PUSHES)}
         newest = {
-            f"last_{kind}": Subquery(runs.filter(kind=kind, is_preview=False)[:1])
-            for kind in (RunKind.PULL, RunKind.PUSH)
+            name: Subquery(runs.filter(kind=kind, is_preview=False)[n : n + 1])
+            for name, (kind, n) in wanted_runs.items()
         }
         oldest = {f"due_{lane}": Subquery(rows.filter(lane=lane)[:1]) for lane in Lane.values}
         told = Connection.objects.filter(pk__in=pks).order_by().values("pk", **newest, **oldest)
         self.newest: dict[int, dict[str, Any]] = {row["pk"]: dict(row) for row in told}
         wanted = {row[name] for row in self.newest.values() for name in newest} - {None}
-        self.runs = {run.pk: run for run in Run.objects.filter(pk__in=wanted).defer("counts", "errors", "examples")}
+        self.runs = {run.pk: run for run in Run.objects.filter(pk__in=wanted).defer("examples")}
 
     def _count(self, pks: Sequence[int]) -> None:
         rows = {(pk, lane): OutboxRow.objects.filter(connection=pk, lane=lane) for pk in pks for lane in Lane}
@@ -184,6 +188,14 @@ class _Facts:
             return None
         run = self.runs[run_pk]
         return LastRun(pk=run.pk, status=run.status, at=run.finished_at or run.started_at, detail=worded(run.detail))
+
+    def refused(self, pk: int) -> Refused | None:
+        """What the services did not take of what was last sent; None once staff have dealt with it."""
+        if not self.dead[pk, DeadKind.REJECTED]:
+            return None
+        told = self.newest.get(pk, {})
+        pks = [told.get(f"last_{RunKind.PUSH}{n or ''}") for n in range(PUSHES)]
+        return refused([self.runs[run] for run in pks if run in self.runs], self.now)
 
     def oldest_seconds(self, pk: int) -> float | None:
         times = [self.newest.get(pk, {}).get(f"due_{lane}") for lane in Lane.values]
@@ -215,12 +227,14 @@ def _health(connection: Connection, facts: _Facts, site: SiteHealth) -> Health:
         dead={kind.value: facts.dead[pk, kind] for kind in DeadKind if facts.dead[pk, kind]},
         oldest_seconds=facts.oldest_seconds(pk),
     )
+    rejected = facts.refused(pk)
     told = (
         _switched_off(connection, token)
         or _reconnect(state, token, health)
         or _waiting(state, facts.now, health)
-        or _new(health)
+        or _new(health, rejected)
         or _degraded(health, state, facts.now, site)
+        or _refused(health, rejected)
         or _asking(health)
         or _healthy(health)
     )
@@ -299,8 +313,8 @@ def _waiting(state: ConnectionState | None, now: datetime, health: Health) -> To
     return HealthState.WAITING, str(_WHY.get(reason, reason.label)), str(_TODO.get(reason, ""))
 
 
-def _new(health: Health) -> Told | None:
-    if _last_good(health) is not None or _last_bad(health) is not None:
+def _new(health: Health, rejected: Refused | None) -> Told | None:
+    if rejected is not None or _last_good(health) is not None or _last_bad(health) is not None:
         return None
     return HealthState.NEW, gettext("The service has not been called yet."), gettext("Test it, or start a pull.")
 
@@ -329,6 +343,26 @@ def _degraded(health: Health, state: ConnectionState | None, now: datetime, site
         text = gettext("Some rows wait for a person.")
         return HealthState.DEGRADED, text, gettext("Look at the rows that could not be sent.")
     return None
+
+
+def _refused(health: Health, found: Refused | None) -> Told | None:
+    if found is None:
+        return None
+    if found.nothing_taken:
+        text = ngettext(
+            "Nothing of the last push was taken: %(count)s row was rejected.",
+            "Nothing of the last push was taken: %(count)s rows were rejected.",
+            found.count,
+        )
+    else:
+        text = ngettext(
+            "Of what was sent lately, %(count)s row was rejected for one reason.",
+            "Of what was sent lately, %(count)s rows were rejected for one reason.",
+            found.count,
+        )
+    health.detail = found.code
+    todo = remedy(health.provider, found.code, None) if found.code else str(_TODO[WaitReason.REJECTIONS])
+    return HealthState.DEGRADED, text % {"count": found.count}, str(todo)
 
 
 def _asking(health: Health) -> Told | None:

@@ -92,6 +92,61 @@ def test_the_last_call_decides(working: Connection) -> None:
     assert health_of(working).state is HealthState.HEALTHY
 
 
+def pushed(connection: Connection, *, codes: dict[str, int], ago: timedelta = timedelta(0), **counts: Any) -> None:
+    at = timezone.now() - ago
+    told = {**counts, "rejected": sum(codes.values()), "reasons": codes}
+    Run.objects.create(connection=connection, kind=RunKind.PUSH, started_at=at, finished_at=at, counts=told)
+
+
+def test_a_push_of_which_nothing_was_taken_is_not_well(working: Connection) -> None:
+    add_dead(working, 1, DeadKind.REJECTED)
+    pushed(working, codes={"mapping_failed": 3}, done=0)
+    health = health_of(working)
+    assert (health.state, health.detail) == (HealthState.DEGRADED, "mapping_failed")
+    assert health.reason == "Nothing of the last push was taken: 3 rows were rejected."
+    assert "Have a developer correct it" in health.todo
+    pushed(working, codes={"invalid_email": 1}, done=3)
+    assert health_of(working).state is HealthState.HEALTHY
+
+
+def test_what_was_rejected_before_any_call_is_not_new(working: Connection) -> None:
+    ConnectionState.objects.update(last_success_at=None)
+    add_dead(working, 1, DeadKind.REJECTED)
+    pushed(working, codes={"mapping_failed": 1}, done=0)
+    assert health_of(working).state is HealthState.DEGRADED
+
+
+def test_a_push_that_staff_asked_for_counts_too(working: Connection) -> None:
+    add_dead(working, 1, DeadKind.REJECTED)
+    run = add_run(working, RunKind.PUSH, RunStatus.DONE)
+    run.counts, run.errors = {"sent": 0, "rejected": 2}, [{"code": "invalid_email"}]
+    run.save()
+    health = health_of(working)
+    assert (health.state, health.detail) == (HealthState.DEGRADED, "invalid_email")
+
+
+def test_rejected_rows_that_staff_dealt_with_are_no_trouble(working: Connection) -> None:
+    pushed(working, codes={"mapping_failed": 3}, done=0)
+    assert health_of(working).state is HealthState.HEALTHY
+
+
+def test_many_rejections_for_one_reason_are_not_well(working: Connection) -> None:
+    add_dead(working, 1, DeadKind.REJECTED)
+    pushed(working, codes={"invalid_custom_field": 15}, done=20, ago=2 * HOUR)
+    pushed(working, codes={"invalid_custom_field": 15, "invalid_email": 1}, done=20, ago=HOUR)
+    pushed(working, codes={}, done=1)
+    health = health_of(working)
+    assert (health.state, health.detail) == (HealthState.DEGRADED, "invalid_custom_field")
+    assert health.reason == "Of what was sent lately, 30 rows were rejected for one reason."
+
+
+@pytest.mark.parametrize(("done", "ago"), [(20_000, HOUR), (20, 48 * HOUR)], ids=["few of many", "long ago"])
+def test_some_bad_addresses_are_no_trouble_of_the_connection(working: Connection, done: int, ago: timedelta) -> None:
+    add_dead(working, 1, DeadKind.REJECTED)
+    pushed(working, codes={"invalid_email": 30}, done=done, ago=ago)
+    assert health_of(working).state is HealthState.HEALTHY
+
+
 def test_without_workers_nothing_is_healthy(working: Connection) -> None:
     Heartbeat.objects.update(at=timezone.now() - HOUR)
     health = health_of(working)
