@@ -326,6 +326,14 @@ def forget_dead(keys: Collection[str], *, by_hand: Collection[str] = ()) -> int:
     return sql.retrying(lambda: found._raw_delete(_alias()), using=_alias())
 
 
+def forget_profiles(lease: Lease, subjects: Collection[str]) -> int:
+    """Remove the rejected profiles of people who have left: nobody can correct them any more. Their number. What a
+    person was asked to do stays."""
+    keys = sorted(f"{lease.connection_id}:{Kind.PROFILE.value}:{subject}" for subject in subjects)
+    found = DeadRow.objects.using(_alias()).filter(pk__in=keys, state=DeadKind.REJECTED)
+    return sql.retrying(lambda: found._raw_delete(_alias()), using=_alias())
+
+
 def revive(keys: Collection[str]) -> int:
     """Put the dead rows of these keys back into the outbox, due at once, as if never tried. Their number.
 

@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from mktg_integration.http import LastAnswer
 from mktg_integration.mirror import links, upsert, writer
-from mktg_integration.models import Connection, Contact, DeadKind, DeadRow, OutboxRow, SyncState
+from mktg_integration.models import Connection, Contact, DeadKind, DeadRow, Kind, OutboxRow, SyncState
 from mktg_integration.profile import ConsentStatus, normal_email
 from mktg_integration.providers.base import Intent, Person, Provider, VerdictKind
 from mktg_integration.push import attempts, claims, snapshots
@@ -151,6 +151,10 @@ def settle_rows(lease: claims.Lease, rows: Sequence[OutboxRow], out: Delivered) 
     if done:
         refused = {key for key, person in out.people.items() if _is_refused(person)}
         claims.settle(lease, done, by_hand={row.key for row in rows if row.subject in refused})
+    by_hand = {row.key for row in dead if row.state == DeadKind.NEEDS_PERSON}
+    left = [row for row in rows if row.kind == Kind.ERASURE and row.key in by_hand.union(done)]
+    if left:
+        claims.forget_profiles(lease, {row.subject for row in left})
     attempts.write(rows, out)
 
 

@@ -247,3 +247,28 @@ def test_a_domain_beyond_ascii_goes_out_as_the_services_take_it(
     assert normal_email(user.email) == normal_email("ada@XN--bcher-kva.example")
     user.save()
     assert send(connected).calls == 0
+
+
+@pytest.mark.parametrize("service", ["kit", "conversion", "convertloop"])
+@pytest.mark.parametrize("leaver", ["owner", "twin"])
+def test_of_two_users_with_one_address_the_one_who_is_left_is_sent_and_nothing_stays_of_the_other(
+    leaver: str, service: str, connect: Connect, sign_up: SignUp, mktg_sandbox: Sandbox
+) -> None:
+    connected = connect(service)[service]
+    users = {"owner": sign_up("ada", email="ada@example.com"), "twin": sign_up("twin", email="ADA@example.com")}
+    send(connected)
+    deleted, left = users.pop(leaver), users.popitem()[1]
+    gone = f"user:{deleted.pk}"
+
+    deleted.delete()
+    send(connected)
+    send(connected)
+
+    assert not DeadRow.objects.filter(subject=gone).exists()
+    left.first_name = "Augusta"
+    left.save()
+    send(connected)
+    assert not DeadRow.objects.exists()
+    assert not OutboxRow.objects.exists()
+    assert set(Contact.objects.values_list("subject", flat=True)) == {f"user:{left.pk}"}
+    assert "Augusta" in str(mktg_sandbox.people(service))
