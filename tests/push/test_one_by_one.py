@@ -119,7 +119,7 @@ def test_a_pass_goes_on_where_its_last_part_ended(
     before = reads(mktg_sandbox)
     monkeypatch.setattr(refresh, "PAGE", 1)
     for done in (1, 2, 3, 4):
-        refresh.go_on(crm, seconds=2, per_second=0.25)
+        refresh.go_on(crm, seconds=0.5, per_second=1.5)
         assert reads(mktg_sandbox) - before == done
         assert PullPage.objects.count() == 1
     refresh.go_on(crm, seconds=10, per_second=1000)
