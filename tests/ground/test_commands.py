@@ -181,6 +181,33 @@ def test_a_dry_run_tells_the_first_calls_and_makes_none(
     assert OutboxRow.objects.filter(claim_token="").count() == 2
 
 
+def test_a_dry_run_for_all_tells_the_first_calls_of_people_who_are_not_marked_yet(
+    connect: Any, sign_up: Any, book: Book, run: RunCommand
+) -> None:
+    sign_up("ada")
+    Lead.objects.create(email="lead@example.com", email_key="lead@example.com")
+    connect("news")
+    sign_up("bob")
+    assert OutboxRow.objects.count() == 1
+
+    told = run("mktg_push", "--all", "--dry-run")
+
+    assert told["connections"]["news"] == {"due": 3, "first_calls": {"write": 3}, "refused": {}}
+    assert book.addresses == []
+    assert OutboxRow.objects.count() == 1
+    assert "news: 3 due; the first calls would be:\n" in text_of("mktg_push", "--all", "--dry-run")
+
+
+def test_a_dry_run_with_nothing_to_send_says_so(connect: Any, sign_up: Any, run: RunCommand) -> None:
+    off = connect("news")
+    assert "news: nothing is due, so nothing would be sent\n" in text_of("mktg_push", "--dry-run")
+    sign_up("ada")
+    run("mktg_push")
+    assert "news: 1 due; nothing would be sent\n" in text_of("mktg_push", "--all", "--dry-run")
+    Connection.objects.filter(pk=off.pk).update(push_enabled=False)
+    assert "nothing would be sent" in text_of("mktg_push", "--all", "--dry-run")
+
+
 # mktg_status
 
 

@@ -37,7 +37,7 @@ class Command(MktgCommand):
         chosen = self.connections(connection)
         marked = self._mark_everybody([row.pk for row in chosen], dry_run=dry_run) if all else 0
         if dry_run:
-            return {"marked": marked, "connections": {row.name: self._plan(row) for row in chosen}}
+            return {"marked": marked, "connections": {row.name: self._plan(row, everybody=all) for row in chosen}}
         return {"marked": marked, "connections": {row.name: self._deliver(row) for row in chosen}}
 
     # Marking
@@ -108,8 +108,9 @@ class Command(MktgCommand):
 
     # Planning only
 
-    def _plan(self, connection: Connection) -> dict[str, Any]:
-        """The first calls that would be made; what follows depends on what the service answers."""
+    def _plan(self, connection: Connection, *, everybody: bool) -> dict[str, Any]:
+        """The first calls that would be made; what follows depends on what the service answers. ``everybody``: as if
+        they were marked already."""
         account = connection.account()
         driver = connection.driver
         driver.check_credentials(account.credentials)
@@ -118,18 +119,26 @@ class Command(MktgCommand):
         calls: Counter[str] = Counter()
         refused: Counter[str] = Counter()
         due = 0
-        for rows in _pages(_due(connection)):
+        for rows in _pages_with_everybody(connection) if everybody else _pages(_due(connection)):
             due += len(rows)
             of_people = [row for row in rows if row.kind in (Kind.PROFILE, Kind.ERASURE)]
             calls.update(row.kind for row in rows if row not in of_people)
-            batch = people.load(connection, driver, options, of_people)
+            batch = people.preview(connection, driver, options, of_people)
             plan = driver.plan(list(batch.people.values()), catalogue, options)
             calls.update(call.operation for call in plan.calls)
             refused.update(verdict.code for verdict in (*batch.verdicts.values(), *plan.verdicts.values()))
-        self.say(f"{connection.name}: {due} due; the first calls would be:")
+        self._tell_plan(connection, due, calls, refused)
+        return {"due": due, "first_calls": dict(calls), "refused": dict(refused)}
+
+    def _tell_plan(self, connection: Connection, due: int, calls: Counter[str], refused: Counter[str]) -> None:
+        if calls:
+            self.say(f"{connection.name}: {due} due; the first calls would be:")
+        elif due:
+            self.say(f"{connection.name}: {due} due; nothing would be sent")
+        else:
+            self.say(f"{connection.name}: nothing is due, so nothing would be sent")
         if calls or refused:
             self.say(table([*sorted(calls.items()), *((f"refused: {code}", n) for code, n in sorted(refused.items()))]))
-        return {"due": due, "first_calls": dict(calls), "refused": dict(refused)}
 
 
 def _due(connection: Connection) -> QuerySet[OutboxRow]:
@@ -141,3 +150,20 @@ def _pages(rows: QuerySet[OutboxRow]) -> Iterator[list[OutboxRow]]:
     while page := list(rows.filter(key__gt=last).order_by("key")[: settings.CLAIM_SIZE]):
         yield page
         last = page[-1].key
+
+
+def _pages_with_everybody(connection: Connection) -> Iterator[list[OutboxRow]]:
+    """What is due, and then rows of all others as marking would write them; none is written."""
+    yield from _pages(_due(connection))
+    if not connection.push_enabled:
+        return
+    for page in everybody():
+        rows = {
+            key: OutboxRow(key=key, connection=connection, kind=Kind.PROFILE, subject=subject)
+            for subject in page.subjects
+            for key in [f"{connection.pk}:{Kind.PROFILE.value}:{subject}"]
+        }
+        due = set(_due(connection).filter(pk__in=rows).values_list("pk", flat=True))
+        others = [row for key, row in rows.items() if key not in due]
+        for start in range(0, len(others), settings.CLAIM_SIZE):
+            yield others[start : start + settings.CLAIM_SIZE]
