@@ -270,5 +270,5 @@ def test_of_two_users_with_one_address_the_one_who_is_left_is_sent_and_nothing_s
     send(connected)
     assert not DeadRow.objects.exists()
     assert not OutboxRow.objects.exists()
-    assert set(Contact.objects.values_list("subject", flat=True)) == {f"user:{left.pk}"}
+    assert set(Contact.objects.values_list("subject", flat=True)) - {""} == {f"user:{left.pk}"}
     assert "Augusta" in str(mktg_sandbox.people(service))
