@@ -338,7 +338,7 @@ def preference_url(person: Someone) -> str:
     for ``PREFERENCE_LINK_DAYS`` and as long as the address stays the person's; unsubscribe, always.
     Raises ``ConfigurationError`` without ``PUBLIC_URL``, ``ProfileError`` for a person without an address.
     """
-    address = address_of(person)
+    address = address_of(person) if isinstance(person, models.Model) else _address(person)
     if not address:
         raise ProfileError(gettext("email is empty: who has no address has no preferences"))
     return preference_links.url(_subject(person), address)
@@ -368,10 +368,30 @@ def _subject(person: Someone, **profile: Any) -> str:
         return person.subject or _subject(person.user or person.email, first_name=person.first_name, **profile)
     if isinstance(person, models.Model):
         return user_subject(person)
-    user = user_by_email(person)
+    address = _address(person)
+    user = user_by_email(address)
     if user is not None:
         return user_subject(user)
-    return lead_subject(lead_for(person, **profile).pk)
+    return lead_subject(lead_for(address, **profile).pk)
+
+
+def _address(given: Any) -> str:
+    """The address to look up: a user may have one that is malformed, but none that a database cannot hold.
+
+    Raises ``ProfileError``, which never has the address in it.
+    """
+    if not isinstance(given, str):
+        raise ProfileError(
+            gettext("a person must be a user, a lead, a contact or an email address, not {kind}").format(
+                kind=type(given).__name__
+            )
+        )
+    address = given.strip()
+    if not address:
+        raise ProfileError(gettext("email is empty: nobody is meant"))
+    if "\x00" in address or any("\ud800" <= letter <= "\udfff" for letter in address):
+        raise ProfileError(gettext("email has letters that no address can have: correct it"))
+    return address
 
 
 def _addresses(person: Someone, subject: str) -> list[str]:

@@ -49,6 +49,36 @@ def test_a_malformed_address_is_refused_at_once(connect: Connect) -> None:
     assert not OutboxRow.objects.exists()
 
 
+NOBODY = [
+    ("a\x00@example.com", "letters that no address"), ("a\ud800@example.com", "letters that no address"),
+    ("", "empty"), (None, "not NoneType"), (4711, "not int"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("given", "why"), NOBODY)
+@pytest.mark.parametrize(
+    "say",
+    [
+        lambda who: shortcuts.subscribe(who, **SAID),
+        lambda who: shortcuts.unsubscribe(who, **SAID),
+        lambda who: shortcuts.add_tag(who, "VIP"),
+        shortcuts.sync_user,
+        shortcuts.forget,
+        shortcuts.preference_url,
+    ],
+    ids=["subscribe", "unsubscribe", "add_tag", "sync_user", "forget", "preference_url"],
+)
+def test_what_can_be_nobodys_address_is_refused_before_it_is_looked_up(
+    say: Callable[[Any], None], given: Any, why: str, connect: Connect, sign_up: SignUp
+) -> None:
+    sign_up("ada", email="")
+    connect("kit", PUBLIC_URL="https://example.com")
+    with pytest.raises(ProfileError, match=why):
+        say(given)
+    assert not Lead.objects.exists()
+    assert not OutboxRow.objects.exists()
+
+
 @pytest.mark.parametrize("verified", [True, False])
 def test_a_lead_who_signs_up_is_one_person_once_the_address_is_verified(
     verified: bool, connect: Connect, sign_up: SignUp, mktg_sandbox: Sandbox
