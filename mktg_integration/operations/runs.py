@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
 
+from django.db import router, transaction
+from django.db.models import F
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -79,28 +82,24 @@ def confirm_reconcile(actor: Actor, preview: Run, limit: int | None = None) -> R
     """
     if limit is not None and limit < 1:
         raise ValueError("a canary has at least one person")
-    preview.refresh_from_db()
-    if preview.kind != RunKind.RECONCILE or not preview.is_preview or preview.status != RunStatus.DONE:
-        raise NotNowError(_("Run %(run)s is no preview that has come to its end.") % {"run": preview.pk})
-    if preview.counts.get("closed"):
-        raise NotNowError(_("This preview was already confirmed or discarded: make another one."))
-    if preview.finished_at is None or preview.finished_at < timezone.now() - PREVIEW_HOLDS:
-        raise NotNowError(_("This preview is older than a day: make another one."))
-    _must_send(preview.connection, dry_run=False)
-    told = sum(int(preview.counts.get(name, 0)) for name in ("missing", "different", "withdrawn"))
-    asked = {"preview": False, "of": preview.pk, "limit": limit, "told": told}
-    run = _start(actor, preview.connection, RunKind.RECONCILE, asked)
-    if limit is None:
-        _close(preview, "confirmed")
-    return run
+    with _alone(preview.connection):
+        _check_preview(preview)
+        _must_send(preview.connection, dry_run=False)
+        told = sum(int(preview.counts.get(name, 0)) for name in ("missing", "different", "withdrawn"))
+        asked = {"preview": False, "of": preview.pk, "limit": limit, "told": told}
+        run = _add(actor, preview.connection, RunKind.RECONCILE, asked)
+        if limit is None:
+            _close(preview, "confirmed")
+    return _begin(run)
 
 
 def discard_reconcile(actor: Actor, preview: Run) -> Run:
     """Let a preview be; nothing of it can be confirmed any more. Raises ``NotNowError`` where it is closed already."""
-    preview.refresh_from_db()
-    if not preview.is_preview or preview.status in OPEN or preview.counts.get("closed"):
-        raise NotNowError(_("There is nothing to discard."))
-    _close(preview, "discarded")
+    with _alone(preview.connection):
+        preview.refresh_from_db()
+        if not preview.is_preview or preview.status in OPEN or preview.counts.get("closed"):
+            raise NotNowError(_("There is nothing to discard."))
+        _close(preview, "discarded")
     audit.record(actor, AuditAction.DISCARDED, connection=preview.connection, run=preview.pk)
     return preview
 
@@ -134,13 +133,12 @@ def resume(actor: Actor, run: Run) -> Run:
     run.refresh_from_db()
     if run.status == RunStatus.DONE or "asked" not in run.counts:
         raise NotNowError(_("Run %(run)s cannot be gone on with: start another one.") % {"run": run.pk})
-    other = at_work(run.connection, RunKind(run.kind))
-    if other is not None:
-        raise NotNowError(_at_work(other))
-    if run.kind == RunKind.PUSH:
-        _must_send(run.connection)
-    if not reopen(run):
-        raise NotNowError(_at_work(run))
+    with _alone(run.connection):
+        _check_idle(run.connection, RunKind(run.kind))
+        if run.kind == RunKind.PUSH:
+            _must_send(run.connection)
+        if not reopen(run):
+            raise NotNowError(_at_work(run))
     if run.kind == RunKind.PUSH:
         _end_wait(run.connection)
     audit.record(actor, AuditAction.RUN_RESUMED, connection=run.connection, run=run.pk, kind=run.kind)
@@ -152,11 +150,18 @@ def resume(actor: Actor, run: Run) -> Run:
 def _start(
     actor: Actor, connection: Connection, kind: RunKind, asked: dict[str, Any], *, is_preview: bool = False
 ) -> Run:
+    with _alone(connection):
+        run = _add(actor, connection, kind, asked, is_preview=is_preview)
+    return _begin(run)
+
+
+def _add(
+    actor: Actor, connection: Connection, kind: RunKind, asked: dict[str, Any], *, is_preview: bool = False
+) -> Run:
+    """The run's row; for whoever is ``_alone``."""
     if connection.undeclared:
         raise NotNowError(_("%(name)s is no longer declared in the settings.") % {"name": connection.name})
-    other = at_work(connection, kind)
-    if other is not None:
-        raise NotNowError(_at_work(other))
+    _check_idle(connection, kind)
     close_cut_off(connection, kind)
     user = actor.user if actor.user is not None and actor.user.is_authenticated else None
     run = Run.objects.create(
@@ -168,9 +173,41 @@ def _start(
         requested_by=user,
     )
     audit.record(actor, AuditAction.RUN_STARTED, connection=connection, run=run.pk, kind=kind.value, asked=asked)
-    background.enqueue(TASKS[kind], run.pk)
+    return run
+
+
+def _begin(run: Run) -> Run:
+    """Have a task work on it; only once others can see the row."""
+    background.enqueue(TASKS[RunKind(run.kind)], run.pk)
     run.refresh_from_db()
     return run
+
+
+@contextmanager
+def _alone(connection: Connection) -> Iterator[None]:
+    """One transaction at a time for each connection: two people who start the same at once do not both find nobody at
+    work."""
+    with transaction.atomic(using=router.db_for_write(ConnectionState)):
+        # A write that changes nothing: it locks the row where a database has such locks, and all else where it has not.
+        ConnectionState.objects.filter(connection=connection).update(outages=F("outages"))
+        yield
+
+
+def _check_idle(connection: Connection, kind: RunKind) -> None:
+    other = at_work(connection, kind)
+    if other is not None:
+        raise NotNowError(_at_work(other))
+
+
+def _check_preview(preview: Run) -> None:
+    """Raises ``NotNowError`` where nothing of it may be confirmed."""
+    preview.refresh_from_db()
+    if preview.kind != RunKind.RECONCILE or not preview.is_preview or preview.status != RunStatus.DONE:
+        raise NotNowError(_("Run %(run)s is no preview that has come to its end.") % {"run": preview.pk})
+    if preview.counts.get("closed"):
+        raise NotNowError(_("This preview was already confirmed or discarded: make another one."))
+    if preview.finished_at is None or preview.finished_at < timezone.now() - PREVIEW_HOLDS:
+        raise NotNowError(_("This preview is older than a day: make another one."))
 
 
 def _at_work(run: Run) -> str:
