@@ -38,14 +38,15 @@ def read_anew(actor: Actor, contacts: Iterable[Contact]) -> int:
 
 def can_be_read(contact: Contact, connection: Connection) -> bool:
     """Whether ``read_anew`` would take this contact of that connection."""
-    return contact.deleted_at is None and _looks_up(connection)
+    return contact.deleted_at is None and looks_up(connection)
 
 
-def _looks_up(connection: Connection) -> bool:
+def looks_up(connection: Connection) -> bool:
+    """Whether the service has a way to read a contact; the credentials may still not."""
     return type(connection.driver).look_up is not Provider.look_up
 
 
 def _check(connection: Connection) -> None:
-    if not _looks_up(connection):
+    if not looks_up(connection):
         text = gettext("%(service)s has no way to read a contact: what is shown is what was last sent.")
         raise UnsupportedError(text % {"service": connection.driver.label})

@@ -210,6 +210,39 @@ def test_of_every_service_that_knows_it(connect: Connect, sign_up: Callable[...,
     assert set(pull("--contact", "ada@example.com")) >= {"conversion"}
 
 
+@pytest.mark.parametrize("dry_run", [[], ["--dry-run"]], ids=["read", "dry run"])
+def test_a_service_that_cannot_read_is_passed_by(
+    dry_run: list[str], connect: Connect, sign_up: Callable[..., Any]
+) -> None:
+    connected = connect("kit", "convertloop")
+    sign_up("ada")
+    for connection in connected.values():
+        send(connection)
+    asked = ["--contact", "ada@example.com", *dry_run]
+    assert set(pull(*asked)) == {"kit"}
+    said = StringIO()
+    call_command("mktg_pull", *asked, stdout=said)
+    assert "convertloop: ConvertLoop has no way to read a contact" in said.getvalue()
+
+
+def test_credentials_that_cannot_read_are_passed_by(crm: Connection, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: Any) -> None:
+        raise UnsupportedError("READ_STATUS is off")
+
+    monkeypatch.setattr("mktg_integration.providers.conversion.reading.look_up", refuse)
+    assert "READ_STATUS is off" in pull("--contact", "ada@example.com")["conversion"]["skipped"]
+    with pytest.raises(CommandError, match="READ_STATUS is off"):
+        pull("--contact", "ada@example.com", "--connection", "conversion")
+
+
+def test_a_service_named_that_cannot_read_is_an_error(connect: Connect, sign_up: Callable[..., Any]) -> None:
+    connection = connect("convertloop")["convertloop"]
+    sign_up("ada")
+    send(connection)
+    with pytest.raises(CommandError, match="no way to read a contact"):
+        pull("--contact", "ada@example.com", "--connection", "convertloop")
+
+
 def test_nobody_is_an_error(crm: Connection) -> None:
     with pytest.raises(CommandError, match="no connection knows"):
         pull("--contact", "stranger@example.com")

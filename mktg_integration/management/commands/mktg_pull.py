@@ -7,9 +7,10 @@ from typing import Any
 from django.core.management.base import CommandError, CommandParser
 from django.db.models import QuerySet
 
-from mktg_integration.exceptions import MktgError
+from mktg_integration.exceptions import MktgError, UnsupportedError
 from mktg_integration.management.base import MktgCommand, Progress, table
 from mktg_integration.models import Connection, Contact, PullCheckpoint, RunStatus
+from mktg_integration.operations.contacts import looks_up
 from mktg_integration.profile import normal_email
 from mktg_integration.pull import paces
 from mktg_integration.pull.engine import PullReport, pull
@@ -61,7 +62,7 @@ class Command(MktgCommand):
     ) -> dict[str, Any]:
         chosen_connections = self.connections(connection)
         if contact:
-            return self._read_contacts(chosen_connections, contact, dry_run=dry_run)
+            return self._read_contacts(chosen_connections, contact, named=connection is not None, dry_run=dry_run)
         told: dict[str, Any] = {}
         for row in chosen_connections:
             streams = self._streams(row)
@@ -133,21 +134,32 @@ class Command(MktgCommand):
     def _has_no_lists(connection: Connection) -> bool:
         return connection.driver.reads_one_by_one(connection.driver.options(connection.account()))
 
-    def _read_contacts(self, connections: list[Connection], emails: list[str], *, dry_run: bool) -> dict[str, Any]:
+    def _read_contacts(
+        self, connections: list[Connection], emails: list[str], *, named: bool, dry_run: bool
+    ) -> dict[str, Any]:
         keys = [normal_email(email) for email in emails]
         known = Contact.objects.filter(email_key__in=keys, deleted_at=None, connection__in=connections)
         names = {row.pk: row for row in connections}
         chosen_rows = sorted({names[pk] for pk in known.values_list("connection_id", flat=True)}, key=lambda r: r.name)
         if not chosen_rows:
             raise CommandError("no connection knows a contact with this address: mktg_pull reads the lists")
+        if not named:
+            chosen_rows = [row for row in chosen_rows if self._reads_contacts(row)]
         return {
             "connections": {
                 row.name: {"would_read": known.filter(connection=row).count()}
                 if dry_run
-                else self._read_anew(row, known.filter(connection=row))
+                else self._read_anew(row, known.filter(connection=row), skips=not named)
                 for row in chosen_rows
             }
         }
+
+    def _reads_contacts(self, connection: Connection) -> bool:
+        """Whether the service has a way to read a contact; says so where it has none."""
+        if looks_up(connection):
+            return True
+        self.say(f"{connection.name}: {connection.driver.label} has no way to read a contact")
+        return False
 
     def _read_all(self, connection: Connection, *, confirm_deletions: bool, dry_run: bool) -> dict[str, Any]:
         known = Contact.objects.filter(connection=connection, deleted_at=None)
@@ -157,12 +169,21 @@ class Command(MktgCommand):
         return self._read_anew(connection, known, confirm_deletions=confirm_deletions)
 
     def _read_anew(
-        self, connection: Connection, contacts: QuerySet[Contact], *, confirm_deletions: bool = False
+        self,
+        connection: Connection,
+        contacts: QuerySet[Contact],
+        *,
+        confirm_deletions: bool = False,
+        skips: bool = False,
     ) -> dict[str, Any]:
+        """``skips``: that a connection cannot read contacts is said, and no failure."""
         bar = self.progress(f"{connection.name}: contacts", total=None)
         try:
             done = refresh_contacts(connection, contacts, confirm_deletions=confirm_deletions, on_page=bar.update)
         except MktgError as error:
+            if skips and isinstance(error, UnsupportedError):
+                self.say(f"{connection.name}: {error}")
+                return {"skipped": str(error)}
             self.fail(f"{connection.name}: {error}")
             return {"error": str(error)}
         finally:
