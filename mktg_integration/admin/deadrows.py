@@ -244,6 +244,12 @@ class DeadRowAdmin(IndexedAdmin):
         form = SayForm(act, request.POST) if act.asks else None
         if form is not None and not form.is_valid():
             return self._question(request, act, rows, hidden, form)
+        # Of a reason: more may have come since somebody decided. Selected rows are those that were selected.
+        count, shown = _counted(rows.filter(state__in=act.states)), number(request.POST.get("shown", ""))
+        if not request.POST.getlist("key") and shown not in (None, count):
+            text = gettext("There are %(count)s such rows now, not %(expected)s: look again.")
+            self.message_user(request, text % {"count": count, "expected": shown}, messages.ERROR)
+            return self._question(request, act, rows, hidden, form)
         return self._do(request, act, rows, form.cleaned_data["text"] if form is not None else "")
 
     def _do(self, request: HttpRequest, act: Act, rows: models.QuerySet[DeadRow], text: str) -> HttpResponse:
@@ -269,7 +275,7 @@ class DeadRowAdmin(IndexedAdmin):
         form: forms.Form | None,
     ) -> HttpResponse:
         wanted = rows.filter(state__in=act.states)
-        count = wanted.order_by()[: insight.COUNTED + 1].count()
+        count = _counted(wanted)
         context = {
             **self.admin_site.each_context(request),
             "opts": self.opts,
@@ -279,7 +285,7 @@ class DeadRowAdmin(IndexedAdmin):
             "count": min(count, insight.COUNTED),
             "bounded": count > insight.COUNTED,
             "examples": wanted.defer("payload").select_related("connection").order_by("pk")[:5],
-            "hidden": hidden,
+            "hidden": [*hidden, ("shown", count)],
             "form": form,
             "at_once": operations.AT_ONCE,
             "media": self.media,
@@ -327,6 +333,11 @@ def _chosen(request: HttpRequest) -> tuple[models.QuerySet[DeadRow], list[tuple[
         raise Http404
     rows = DeadRow.objects.filter(connection=connection, state=reason["state"], code=reason["code"])
     return rows, list(reason.items())
+
+
+def _counted(rows: models.QuerySet[DeadRow]) -> int:
+    """How many, and one more than ``COUNTED`` for all that are more."""
+    return rows.order_by()[: insight.COUNTED + 1].count()
 
 
 def _rows_of(group: insight.ReasonGroup) -> str:

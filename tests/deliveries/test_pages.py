@@ -113,6 +113,21 @@ def test_replaying_a_reason_asks_first_and_tells_how_many(
     )  # fmt: skip
 
 
+def test_of_a_reason_no_more_are_taken_than_were_shown(
+    staff: Client, connection: Connection, add_dead: AddDead, tasks: list[Any]
+) -> None:
+    rows = [add_dead(connection, number) for number in range(3)]
+    shown = dict(staff.get(act_url("discard"), group_of(rows[0])).context["hidden"])
+    add_dead(connection, 4)
+
+    again = staff.post(act_url("discard"), {**shown, "text": "an import gone wrong"})
+
+    assert "There are 4 such rows now, not 3: look again." in again.text
+    assert DeadRow.objects.count() == 4
+    staff.post(act_url("discard"), {**dict(again.context["hidden"]), "text": "an import gone wrong"})
+    assert not DeadRow.objects.exists()
+
+
 def test_selected_rows_are_asked_for_first_too(staff: Client, connection: Connection, add_dead: AddDead) -> None:
     rejected, held = add_dead(connection, 1), add_dead(connection, 2, DeadKind.HELD)
     question = staff.post(LIST, {"action": "replay", "_selected_action": [rejected.pk, held.pk]})
