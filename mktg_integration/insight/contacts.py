@@ -220,20 +220,26 @@ def _heard(connection: Connection, contact: Contact) -> list[Happened]:
 def _body(row: InboxRow) -> Any:
     try:
         return json.loads(row.body.get("raw", ""))
-    except ValueError:
+    except (ValueError, RecursionError):
+        # Whoever knows the address of a webhook may send what no parser follows.
         return None
 
 
 def _told(body: Any) -> Iterable[str]:
-    """Ids and addresses that a body names."""
-    if isinstance(body, dict):
-        for key, value in body.items():
-            if isinstance(value, dict | list):
-                yield from _told(value)
-            elif "email" in key.lower() and isinstance(value, str):
-                yield normal_email(value)
-            elif key.lower() in ("id", "subscriber_id", "contact_id", "contactid") and isinstance(value, str | int):
-                yield str(value)
-    elif isinstance(body, list):
-        for value in body:
-            yield from _told(value)
+    """Ids and addresses that a body names, however deep it is."""
+    waiting = [body]
+    while waiting:
+        part = waiting.pop()
+        if isinstance(part, list):
+            waiting += part
+        elif isinstance(part, dict):
+            waiting += part.values()
+            yield from _named(part)
+
+
+def _named(part: dict[str, Any]) -> Iterable[str]:
+    for key, value in part.items():
+        if "email" in key.lower() and isinstance(value, str):
+            yield normal_email(value)
+        elif key.lower() in ("id", "subscriber_id", "contact_id", "contactid") and isinstance(value, str | int):
+            yield str(value)

@@ -161,6 +161,15 @@ def test_history_tells_opt_outs_staff_and_deliveries(kit: Connection, staff: Cli
     assert "had people sent" in page
 
 
+@pytest.mark.parametrize("depth", [100, 900, 100_000])
+def test_a_delivery_however_deep_breaks_no_page(depth: int, kit: Connection, stranger: Contact, staff: Client) -> None:
+    tell(kit, "of_the_contact", f'{{"subscriber": {{"id": {stranger.remote_id}}}}}')
+    tell(kit, "deep", "[" * depth + f'{{"id": {stranger.remote_id}}}' + "]" * depth)
+    page = staff.get(contact_url(stranger)).text
+    assert "of_the_contact" in page
+    assert depth > 900 or "deep" in page
+
+
 def test_a_page_costs_the_same_however_many_contacts_there_are(kit: Connection, staff: Client, sign_up: SignUp) -> None:
     def statements() -> int:
         with CaptureQueriesContext(database) as captured:
