@@ -10,7 +10,7 @@ from django.db import models
 
 from mktg_integration.conf import NAME, settings
 from mktg_integration.models import Contact, Lead, SyncState
-from mktg_integration.profile import clean_email, normal_email
+from mktg_integration.profile import clean_email, normal_email, spellings
 
 ALL = "*"
 """The scope of an act or an opt-out that is meant for all connections."""
@@ -87,12 +87,13 @@ def addresses_left(subject: str) -> list[str]:
 
 
 def user_by_email(email: str) -> models.Model | None:
-    """The earliest user who has this address, compared without case."""
+    """The earliest user who has this address, compared without case, however its domain is spelled."""
     user_model = get_user_model()
     name = user_model.get_email_field_name()
-    user: models.Model | None = (
-        user_model._default_manager.filter(**{f"{name}__iexact": email.strip()}).order_by("pk").first()
-    )
+    at = models.Q()
+    for spelled in spellings(email):
+        at |= models.Q(**{f"{name}__iexact": spelled})
+    user: models.Model | None = user_model._default_manager.filter(at).order_by("pk").first()
     return user
 
 

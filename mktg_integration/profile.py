@@ -173,6 +173,20 @@ def normal_email(email: str) -> str:
     return email.strip().casefold()
 
 
+def spellings(email: str) -> list[str]:
+    """The address as given and, where its domain has letters beyond ASCII, with the domain spelled in both ways: by
+    these a column is searched that holds addresses as people wrote them."""
+    email = email.strip()
+    domain = email.rpartition("@")[2].casefold()
+    if domain.isascii() and "xn--" not in domain:
+        return [email]
+    try:
+        checked = validate_email(email, check_deliverability=False, globally_deliverable=False, allow_smtputf8=True)
+    except EmailNotValidError:
+        return [email]
+    return sorted({email, *(f"{checked.local_part}@{spelled}" for spelled in (checked.domain, checked.ascii_domain))})
+
+
 Mapper = Callable[[Any, Any], "Profile | None"]
 """A mapping: ``(user, connection) -> Profile | None``; None: this user does not go there.
 

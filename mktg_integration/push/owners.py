@@ -12,7 +12,7 @@ from django.db.models.functions import Lower
 from mktg_integration.conf import settings
 from mktg_integration.models import Connection, Contact, ExplicitActs, Lead, SyncState
 from mktg_integration.people import address_is_verified, parse_subject, user_subject
-from mktg_integration.profile import normal_email
+from mktg_integration.profile import normal_email, spellings
 from mktg_integration.push import outbox
 
 
@@ -61,7 +61,8 @@ def heirs(connection: Connection, deleted: Mapping[str, str]) -> dict[str, str]:
     user_model = get_user_model()
     name = user_model.get_email_field_name()
     wanted = {normal_email(email): subject for subject, email in deleted.items()}
-    users = user_model._default_manager.annotate(mktg_email=Lower(name)).filter(mktg_email__in=list(wanted))
+    asked = sorted({spelled.lower() for email in deleted.values() for spelled in spellings(email)})
+    users = user_model._default_manager.annotate(mktg_email=Lower(name)).filter(mktg_email__in=asked)
     found: dict[str, str] = {}
     for pk, email in users.order_by("pk").values_list("pk", "mktg_email"):
         found.setdefault(wanted[normal_email(email)], user_subject(pk))

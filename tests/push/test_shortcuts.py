@@ -11,7 +11,7 @@ from django.utils.functional import SimpleLazyObject
 
 from mktg_integration import shortcuts
 from mktg_integration.exceptions import ProfileError, UnsupportedError
-from mktg_integration.models import Contact, DeadRow, Lane, Lead, OptOut, OutboxRow, SyncState
+from mktg_integration.models import Contact, DeadRow, ExplicitActs, Lane, Lead, OptOut, OutboxRow, SyncState
 from mktg_integration.sandbox.server import Sandbox
 from tests.push.conftest import Connect, emails, person, send
 
@@ -265,3 +265,22 @@ def test_a_last_name_that_was_sent_is_taken_back(connect: Connect, sign_up: Sign
         assert (person(mktg_sandbox, "kit", "ada@example.com")["fields"]["last_name"] or "") == name
     user.save()
     assert send(connected).calls == 0
+
+
+@pytest.mark.parametrize(
+    ("stored", "given"), [("jo@bücher.de", "jo@xn--bcher-kva.de"), ("jo@xn--bcher-kva.de", "JO@Bücher.de")]
+)
+def test_a_user_is_found_however_the_domain_is_spelled(
+    stored: str, given: str, connect: Connect, sign_up: SignUp, mktg_sandbox: Sandbox
+) -> None:
+    connected = connect("kit")["kit"]
+    user = sign_up("jo", email=stored)
+    send(connected)
+
+    shortcuts.unsubscribe(given, who="jo", how="mail")
+    send(connected)
+
+    assert not Lead.objects.exists()
+    assert not DeadRow.objects.exists()
+    assert ExplicitActs.objects.get().subject == f"user:{user.pk}"
+    assert [row["state"] for row in mktg_sandbox.people("kit")] == ["cancelled"]
