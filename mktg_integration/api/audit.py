@@ -8,7 +8,7 @@ from django_filters import rest_framework as filters
 from rest_framework import mixins, serializers
 
 from mktg_integration.api.base import Views
-from mktg_integration.models import AuditEntry
+from mktg_integration.models import AuditEntry, Connection
 
 VIEW: Final = "mktg_integration.view_auditentry"
 
@@ -23,6 +23,7 @@ class AuditSerializer(serializers.ModelSerializer[AuditEntry]):
 
 
 class AuditFilter(filters.FilterSet):  # type: ignore[misc]
+    connection = filters.ModelChoiceFilter(queryset=Connection.objects.defer("credentials"))
     since = filters.IsoDateTimeFilter(field_name="at", lookup_expr="gte")
     before = filters.IsoDateTimeFilter(field_name="at", lookup_expr="lt")
     actor = filters.NumberFilter(field_name="actor_id", min_value=0, max_value=2**63 - 1, decimal_places=0)

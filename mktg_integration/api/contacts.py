@@ -127,7 +127,7 @@ class ScopeSerializer(serializers.Serializer[Any]):
     """``connection``: the id of the one that is meant; else all of them."""
 
     connection = serializers.PrimaryKeyRelatedField(
-        queryset=Connection.objects.all(), required=False, allow_null=True, default=None
+        queryset=Connection.objects.defer("credentials"), required=False, allow_null=True, default=None
     )
 
 
@@ -177,6 +177,10 @@ class ContactViewSet(MirrorViews[Contact]):
         "forget": (VIEW, ERASE),
         "export": (VIEW, VIEW_PERSONAL_DATA),
     }
+
+    def get_queryset(self) -> QuerySet[Contact]:
+        rows = super().get_queryset()
+        return rows.select_related("connection").defer("connection__credentials") if self.detail else rows
 
     def get_serializer_class(self) -> Any:
         return ContactDetailSerializer if self.action == "retrieve" else super().get_serializer_class()

@@ -30,7 +30,7 @@ class WhoSerializer(serializers.Serializer[Any]):
     person = serializers.CharField(max_length=80, required=False)
     email = serializers.EmailField(max_length=254, required=False)
     connection = serializers.PrimaryKeyRelatedField(
-        queryset=Connection.objects.all(),
+        queryset=Connection.objects.defer("credentials"),
         required=False,
         allow_null=True,
         default=None,

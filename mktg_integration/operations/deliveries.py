@@ -56,6 +56,17 @@ def discard(actor: Actor, rows: QuerySet[DeadRow], reason: str) -> int:
     return _end(actor, AuditAction.DISCARDED, rows, _told(reason, gettext("Say why these rows are given up.")))
 
 
+def discard_due(actor: Actor, rows: QuerySet[OutboxRow], reason: str) -> int:
+    """Give up what a connection that sends nothing any more has still in the outbox, so that it can be deleted; the
+    number of rows, at most ``AT_ONCE``. Raises ``NotNowError`` without a reason, and where one of them would be sent.
+    """
+    told = _told(reason, gettext("Say why these rows are given up."))
+    sending = Connection.objects.filter(pk__in=rows.order_by().values("connection_id"), push_enabled=True).first()
+    if sending is not None:
+        raise NotNowError(gettext("%(name)s still sends: disconnect it first.") % {"name": sending.name})
+    return _end(actor, AuditAction.DISCARDED, rows, told)
+
+
 def done_by_hand(actor: Actor, rows: QuerySet[DeadRow], note: str) -> int:
     """A person has done at the service what those of these rows ask for that need one; the number of them, at most
     ``AT_ONCE``. Raises ``NotNowError`` without a note."""
@@ -103,8 +114,8 @@ def _again(actor: Actor, action: AuditAction, rows: QuerySet[DeadRow]) -> int:
     return len(taken)
 
 
-def _end(actor: Actor, action: AuditAction, rows: QuerySet[DeadRow], reason: str) -> int:
-    def delete(page: QuerySet[DeadRow]) -> int:
+def _end(actor: Actor, action: AuditAction, rows: QuerySet[Any], reason: str) -> int:
+    def delete(page: QuerySet[Any]) -> int:
         return page.delete()[0]
 
     return len(_in_batches(actor, action, rows, delete, reason=reason))
@@ -113,8 +124,8 @@ def _end(actor: Actor, action: AuditAction, rows: QuerySet[DeadRow], reason: str
 def _in_batches(
     actor: Actor,
     action: AuditAction,
-    rows: QuerySet[DeadRow],
-    work: Callable[[QuerySet[DeadRow]], int],
+    rows: QuerySet[Any],
+    work: Callable[[QuerySet[Any]], int],
     **detail: Any,
 ) -> list[tuple[int, str]]:
     """``(connection id, person)`` of the rows taken. Batch after batch, each with what is audited of it."""
@@ -123,7 +134,7 @@ def _in_batches(
     for start in range(0, len(found), _BATCH):
         page = found[start : start + _BATCH]
         with transaction.atomic():
-            work(DeadRow.objects.filter(pk__in=[key for key, _, _ in page]))
+            work(rows.model.objects.filter(pk__in=[key for key, _, _ in page]))
             told = [(connection_id, subject) for _, connection_id, subject in page]
             _audit(actor, action, told, **detail)
         taken += told
@@ -135,7 +146,7 @@ def _audit(actor: Actor, action: AuditAction, rows: Collection[tuple[int, str]],
     subjects: dict[int, list[str]] = {}
     for connection_id, subject in rows:
         subjects.setdefault(connection_id, []).append(subject)
-    for connection in Connection.objects.filter(pk__in=subjects):
+    for connection in Connection.objects.filter(pk__in=subjects).defer("credentials"):
         those = subjects[connection.pk]
         only = those[0] if len(those) == 1 else ""
         audit.record(actor, action, connection=connection, subject=only, count=len(those), **detail)

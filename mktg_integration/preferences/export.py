@@ -129,7 +129,7 @@ def _purchase(purchase: Purchase) -> dict[str, Any]:
 def _outgoing(model: type[OutboxRow] | type[DeadRow], subjects: set[str]) -> list[dict[str, Any]]:
     return [
         {**_columns(row, but=("payload",)), "payload": _payload(row)}
-        for connection in Connection.objects.order_by("pk")
+        for connection in Connection.objects.defer("credentials").order_by("pk")
         for subject in sorted(subjects)
         for row in rows_of(model, connection, subject).order_by("pk")
     ]
