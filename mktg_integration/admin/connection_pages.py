@@ -12,19 +12,20 @@ from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
-from django.utils.translation import gettext
+from django.utils.translation import gettext, ngettext
 from django.views.decorators.http import require_http_methods, require_POST
 
 from mktg_integration.admin import acts
 from mktg_integration.admin.base import ModelAdmin, actor_of, require
 from mktg_integration.admin.home import card, home_url, may_test, page
-from mktg_integration.exceptions import MktgError
+from mktg_integration.exceptions import MktgError, NotNowError
 from mktg_integration.insight import mapping
 from mktg_integration.insight.health import healths, site_health
 from mktg_integration.insight.noted import worded
-from mktg_integration.models import Connection, WebhookSubscription
+from mktg_integration.models import Connection, OutboxRow, WebhookSubscription
 from mktg_integration.operations import connections as operations
-from mktg_integration.permissions import APP, CONNECT, VIEW_PERSONAL_DATA, may
+from mktg_integration.operations import deliveries
+from mktg_integration.permissions import APP, CONNECT, REPLAY, VIEW_PERSONAL_DATA, may
 
 if TYPE_CHECKING:
     Base = ModelAdmin
@@ -94,6 +95,8 @@ class ConnectionPages(Base):
         require(request, VIEW, CONNECT)
         connection = self._connection(request, pk)
         may_delete = self.has_delete_permission(request, connection)
+        if request.method == "POST" and "give_up" in request.POST:
+            return self._give_up(request, connection)
         if request.method == "POST":
             delete_mirror = "delete_mirror" in request.POST
             if delete_mirror and not may_delete:
@@ -109,11 +112,27 @@ class ConnectionPages(Base):
         (health,) = healths([connection])
         context = {
             "may_delete": may_delete,
+            "may_give_up": health.outbox_total and not connection.push_enabled and may(request.user, REPLAY),
             "health": health,
             "webhooks": WebhookSubscription.objects.filter(connection=connection).count(),
             "from_settings": bool(connection.declared),
         }
         return self._page(request, connection, "disconnect", gettext("Disconnect %s") % connection.name, context)
+
+    def _give_up(self, request: HttpRequest, connection: Connection) -> HttpResponse:
+        """``REPLAY``: what a disconnected one has still in the outbox keeps it from being deleted."""
+        require(request, REPLAY)
+        rows = OutboxRow.objects.filter(connection=connection)
+        try:
+            count = deliveries.discard_due(actor_of(request), rows, request.POST.get("reason", ""))
+        except NotNowError as error:
+            self.message_user(request, str(error), messages.ERROR)
+        else:
+            said = ngettext("%d row was given up.", "%d rows were given up.", count) % count
+            self.message_user(request, said, messages.SUCCESS)
+            if rows.exists():
+                self.message_user(request, gettext("There are more of them: do it once more."), messages.WARNING)
+        return HttpResponseRedirect(request.path)
 
     def mapping_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         """GET shows the mapping and the fields that it names; POST tries it on one user. For whoever may see

@@ -185,12 +185,21 @@ class OutboxViewSet(ReadViews[OutboxRow]):
     filterset_class = DueFilter
     ordering = ("key",)
     lookup_value_regex = ".+"
-    needs = {"list": VIEW_DUE, "retrieve": VIEW_DUE, "send": SYNC}
+    needs = {"list": VIEW_DUE, "retrieve": VIEW_DUE, "send": SYNC, "discard": REPLAY}
 
     @documented(request=SelectionSerializer, responses=CountSerializer, summary="Send these rows now")
     @action(detail=False, methods=["post"], serializer_class=SelectionSerializer)
     def send(self, request: Request) -> Response:
         return _acted(request, SelectionSerializer, OutboxRow.objects.all(), operations.send_now)
+
+    @documented(
+        request=ReasonedSelectionSerializer,
+        responses=CountSerializer,
+        summary="Give up what a disconnected connection has still to send",
+    )
+    @action(detail=False, methods=["post"], serializer_class=ReasonedSelectionSerializer)
+    def discard(self, request: Request) -> Response:
+        return _acted(request, ReasonedSelectionSerializer, OutboxRow.objects.all(), operations.discard_due)
 
 
 class DeadViewSet(ReadViews[DeadRow]):

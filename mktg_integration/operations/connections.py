@@ -102,9 +102,12 @@ def must_be_empty(connection: Connection) -> None:
     if connection.source == ConnectionSource.SETTINGS and not connection.undeclared:
         raise NotNowError(gettext("The settings declare %(name)s: take it out of them first.") % name)
     has_tokens = OAuthToken.objects.filter(connection=connection, disconnected_at=None).exists()
-    tables: tuple[Any, ...] = (Contact, SyncState, OutboxRow)
+    tables: tuple[Any, ...] = (Contact, SyncState)
     if has_tokens or any(table.objects.filter(connection=connection).exists() for table in tables):
         text = gettext("%(name)s is in use: disconnect it first, and have what the service told deleted with it.")
+        raise NotNowError(text % name)
+    if OutboxRow.objects.filter(connection=connection).exists():
+        text = gettext("%(name)s has rows in the outbox: give them up on its Disconnect page, or by outbox/discard/.")
         raise NotNowError(text % name)
 
 

@@ -30,6 +30,7 @@ from mktg_integration.models import (
 from mktg_integration.profile import Consent, Profile
 from mktg_integration.providers.base import Snapshot
 from mktg_integration.push import snapshots
+from mktg_integration.push.outbox import mark
 from mktg_integration.sandbox import credentials
 from mktg_integration.sandbox.server import Sandbox
 from tests.admin.test_lists import add_row
@@ -318,3 +319,18 @@ def test_fields_that_the_account_lacks_are_named(staff: Client, kit: Connection)
     page = staff.get(address(kit, "mapping"))
     assert page.context["fields"].missing == ("city",)
     assert "They are created with the first push" in page.text
+
+
+def test_what_is_left_to_send_is_given_up_with_a_reason(staff: Client, connection: Connection) -> None:
+    mark(["user:1"])
+    page = address(connection, "disconnect")
+    assert "Give up the outbox" not in staff.get(page).text
+    Connection.objects.update(push_enabled=False)
+    assert "Give up the outbox" in staff.get(page).text
+
+    staff.post(page, {"give_up": "1", "reason": ""})
+    assert OutboxRow.objects.count() == 1
+    staff.post(page, {"give_up": "1", "reason": "the account is closed"})
+
+    assert not OutboxRow.objects.exists()
+    assert AuditEntry.objects.get().action == "discarded"

@@ -55,6 +55,7 @@ MATRIX: dict[str, tuple[str, ...] | None] = {
     # Outbox
     **read_only("outbox", "outboxrow"),
     "POST outbox/send/": SYNCING,
+    "POST outbox/discard/": REPLAYING,
     **read_only("rejected", "deadrow"),
     "GET rejected/reasons/": view("deadrow"),
     "POST rejected/replay/": REPLAYING,

@@ -9,9 +9,19 @@ import pytest
 from django.contrib.auth.models import User
 from django.utils import timezone
 
-from mktg_integration.models import AuditAction, AuditEntry, Connection, Contact, OAuthToken, Run, WebhookSubscription
+from mktg_integration.models import (
+    AuditAction,
+    AuditEntry,
+    Connection,
+    Contact,
+    OAuthToken,
+    OutboxRow,
+    Run,
+    WebhookSubscription,
+)
 from mktg_integration.operations.runs import TASKS as RUN_TASKS
 from mktg_integration.permissions import CONNECT, SYNC
+from mktg_integration.push.outbox import mark
 from mktg_integration.sandbox import credentials
 from mktg_integration.sandbox.server import Sandbox
 from tests.api.conftest import ROOT, SECRET, Api
@@ -220,3 +230,19 @@ def test_a_service_without_webhooks(api: Api, connect: Connect, tasks: Tasks) ->
     loop = connect("convertloop")["convertloop"]
     answer = api.post(f"connections/{loop.pk}/webhooks/")
     assert (answer.status_code, answer.json()["code"]) == (400, "unsupported")
+
+
+def test_what_is_left_to_send_is_given_up_before_one_is_deleted(api: Api, crm: Connection) -> None:
+    mark(["user:1", "user:2"])
+    chosen = {"connection": crm.pk, "reason": "the account is closed"}
+    refused = api.post("outbox/discard/", chosen)
+    assert (refused.status_code, OutboxRow.objects.count()) == (409, 2)
+    Connection.objects.update(push_enabled=False, source="stored")
+    kept = api.delete(f"connections/{crm.pk}/")
+    assert "outbox/discard/" in kept.json()["detail"]
+
+    assert api.post("outbox/discard/", chosen).json()["count"] == 2
+
+    entry = AuditEntry.objects.get(action="discarded")
+    assert entry.detail == {"count": 2, "reason": "the account is closed"}
+    assert api.delete(f"connections/{crm.pk}/").status_code == 204
