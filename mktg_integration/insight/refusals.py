@@ -6,12 +6,15 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import takewhile
 from typing import Final
 
 from mktg_integration.models import Run
 
 PUSHES: Final = 5
 """The newest of a connection that are looked at."""
+FEW: Final = 3
+"""Rejections with nothing taken between them that are more than one person's bad data."""
 RECENT: Final = timedelta(days=1)
 MANY: Final = 20
 """Rejections for one reason; fewer may well be the fault of the people's own data."""
@@ -22,7 +25,7 @@ SHARE: Final = 0.1
 @dataclass(frozen=True, slots=True)
 class Refused:
     """``count`` were rejected; ``code`` is the most frequent reason, empty where it is not known. ``nothing_taken``:
-    the last push did nothing else."""
+    since then nobody arrived."""
 
     count: int
     code: str
@@ -33,10 +36,11 @@ def refused(pushes: Sequence[Run], now: datetime) -> Refused | None:
     """What is wrong with these pushes of one connection, the newest first; None where nothing is."""
     if not pushes:
         return None
-    last = pushes[0]
-    if _number(last, "rejected") and not _taken(last):
-        codes = _codes(last).most_common(1)
-        return Refused(_number(last, "rejected"), codes[0][0] if codes else "", nothing_taken=True)
+    in_vain = list(takewhile(lambda push: not _taken(push), pushes))
+    rejected = sum(_number(push, "rejected") for push in in_vain)
+    if rejected >= FEW:
+        codes = sum((_codes(push) for push in in_vain), Counter()).most_common(1)
+        return Refused(rejected, codes[0][0] if codes else "", nothing_taken=True)
     recent = [push for push in pushes if push.started_at >= now - RECENT]
     codes = sum((_codes(push) for push in recent), Counter()).most_common(1)
     gone_through = sum(_taken(push) + _number(push, "rejected") for push in recent)

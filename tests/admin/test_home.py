@@ -109,17 +109,26 @@ def test_a_push_of_which_nothing_was_taken_is_not_well(working: Connection) -> N
     assert health_of(working).state is HealthState.HEALTHY
 
 
+def test_one_persons_bad_data_is_no_trouble_of_the_connection(working: Connection) -> None:
+    add_dead(working, 1, DeadKind.REJECTED)
+    pushed(working, codes={"invalid_email": 1}, done=0)
+    assert health_of(working).state is HealthState.HEALTHY
+    for _ in range(2):
+        pushed(working, codes={"invalid_email": 1}, done=0)
+    assert health_of(working).state is HealthState.DEGRADED, "three, and nobody who arrived between them"
+
+
 def test_what_was_rejected_before_any_call_is_not_new(working: Connection) -> None:
     ConnectionState.objects.update(last_success_at=None)
     add_dead(working, 1, DeadKind.REJECTED)
-    pushed(working, codes={"mapping_failed": 1}, done=0)
+    pushed(working, codes={"mapping_failed": 3}, done=0)
     assert health_of(working).state is HealthState.DEGRADED
 
 
 def test_a_push_that_staff_asked_for_counts_too(working: Connection) -> None:
     add_dead(working, 1, DeadKind.REJECTED)
     run = add_run(working, RunKind.PUSH, RunStatus.DONE)
-    run.counts, run.errors = {"sent": 0, "rejected": 2}, [{"code": "invalid_email"}]
+    run.counts, run.errors = {"sent": 0, "rejected": 3}, [{"code": "invalid_email"}]
     run.save()
     health = health_of(working)
     assert (health.state, health.detail) == (HealthState.DEGRADED, "invalid_email")
