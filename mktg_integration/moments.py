@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 
 from django.utils import timezone
+from django.utils.timesince import timesince
+from django.utils.translation import gettext
+
+MINUTE = timedelta(minutes=1)
 
 
 def local(moment: datetime) -> datetime:
@@ -18,3 +22,10 @@ def day_of(moment: datetime) -> date:
 
 def today() -> date:
     return day_of(timezone.now())
+
+
+def ago(moment: datetime, now: datetime | None = None) -> str:
+    """How long ago, in the reader's language."""
+    if (now or timezone.now()) - moment < MINUTE:
+        return gettext("just now")
+    return gettext("%(time)s ago") % {"time": timesince(moment, now)}

@@ -38,6 +38,7 @@ from mktg_integration.models import (
     RunStatus,
     WaitReason,
 )
+from mktg_integration.moments import ago
 
 __all__ = ["Health", "HealthState", "LastRun", "SiteHealth", "healths", "site_health"]
 
@@ -322,7 +323,7 @@ def _new(health: Health, rejected: Refused | None) -> Told | None:
 def _degraded(health: Health, state: ConnectionState | None, now: datetime, site: SiteHealth) -> Told | None:
     good, bad = _last_good(health), _last_bad(health)
     if bad is not None and (good is None or bad > good):
-        text = gettext("The last call failed, %(time)s ago.") % {"time": timesince(bad, now)}
+        text = gettext("The last call failed: %(when)s.") % {"when": ago(bad, now)}
         told = health.last_pull.detail if _failed(health.last_pull) and health.last_pull is not None else ""
         health.detail = told or (worded(state.wait_detail) if state is not None else "")
         return HealthState.DEGRADED, text, gettext("Test the connection.")
@@ -378,8 +379,8 @@ def _asking(health: Health) -> Told | None:
 
 def _healthy(health: Health) -> Told:
     good = _last_good(health)
-    ago = timesince(good) if good is not None else ""
-    return HealthState.HEALTHY, gettext("The last call, %(time)s ago, went well.") % {"time": ago}, ""
+    when = ago(good) if good is not None else ""
+    return HealthState.HEALTHY, gettext("The last call went well: %(when)s.") % {"when": when}, ""
 
 
 def _failed(run: LastRun | None) -> bool:

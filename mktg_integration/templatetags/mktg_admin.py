@@ -12,9 +12,11 @@ from django.utils.timesince import timesince
 from mktg_integration.admin import home
 from mktg_integration.insight.counting import BOUND, shown
 from mktg_integration.insight.noted import worded
+from mktg_integration.moments import ago
 
 register = template.Library()
 register.filter("worded", worded)
+register.filter("ago", ago)
 
 
 @register.simple_tag(takes_context=True)
@@ -36,7 +38,7 @@ def percent(share: float | None) -> int:
 
 
 @register.filter
-def ago(seconds: float | None) -> str:
+def span(seconds: float | None) -> str:
     """A number of seconds in words."""
     now = timezone.now()
     return timesince(now - timedelta(seconds=seconds or 0.0), now)

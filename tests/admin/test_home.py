@@ -71,7 +71,7 @@ def add_run(connection: Connection, kind: RunKind, status: RunStatus, detail: st
 def test_healthy_is_who_was_called_with_success(working: Connection) -> None:
     health = health_of(working)
     assert (health.state, health.needs_person) == (HealthState.HEALTHY, False)
-    assert "1\xa0minute ago" in health.reason
+    assert health.reason == "The last call went well: 1\xa0minute ago."
 
 
 def test_credentials_alone_make_nobody_healthy(working: Connection) -> None:
