@@ -24,6 +24,7 @@ POSTED = {
     "connection_test": {SYNC, CONNECT},
     "connection_disconnect": {CONNECT},
     "connection_mapping": {VIEW_PERSONAL_DATA},
+    "contact_refresh": {SYNC},
     "run_start": {SYNC},
     "run_held": {REPLAY},
     "run_cancel": {SYNC},
