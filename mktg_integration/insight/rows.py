@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from typing import TypeVar
 
-from django.db import connections, router
 from django.db.models import Q, QuerySet
 
-from mktg_integration import sql
 from mktg_integration.models import Connection, Kind
 from mktg_integration.models.outbox import OutboxBase
 
@@ -18,13 +16,10 @@ def rows_of(model: type[R], connection: Connection, subject: str) -> QuerySet[R]
     """The person's rows at this connection, without payloads. No index has the subject, the key begins with it."""
     found = Q(pk=f"{connection.pk}:{Kind.PROFILE.value}:{subject}")
     for kind in set(Kind) - {Kind.PROFILE, Kind.TAG}:
-        found |= _begins(model, f"{connection.pk}:{kind.value}:{subject}:")
+        found |= _begins(f"{connection.pk}:{kind.value}:{subject}:")
     return model._default_manager.filter(found, subject=subject).defer("payload")
 
 
-def _begins(model: type[R], prefix: str) -> Q:
-    """Each database has its own way to look up the beginning of a key in an index."""
-    vendor = sql.vendor(connections[router.db_for_read(model)])
-    if vendor == "sqlite":
-        return Q(pk__gte=prefix, pk__lt=f"{prefix[:-1]}{chr(ord(prefix[-1]) + 1)}")
-    return Q(pk__istartswith=prefix) if vendor == "mysql" else Q(pk__startswith=prefix)
+def _begins(prefix: str) -> Q:
+    """A range of the key's index: keys are in the order of their characters on every database."""
+    return Q(pk__gte=prefix, pk__lt=f"{prefix[:-1]}{chr(ord(prefix[-1]) + 1)}")
