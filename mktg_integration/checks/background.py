@@ -70,6 +70,15 @@ def _q2(values: Mapping[str, Any]) -> Iterator[CheckMessage]:
     if wrong:
         yield error(38, wrong, gettext("Give Q_CLUSTER as the installation's page shows it; times are numbers."))
         return
+    alias = cluster.get("orm")
+    if alias and alias not in django_settings.DATABASES:
+        yield error(
+            39,
+            gettext('Q_CLUSTER["orm"] names {alias!r}, which is none of DATABASES: no task could be stored.').format(
+                alias=alias
+            ),
+            gettext("Set it to one of: {choices}.").format(choices=", ".join(map(repr, django_settings.DATABASES))),
+        )
     yield from _q2_times(values, cluster)
     yield from _q2_failures(cluster)
     yield from _q2_cost(cluster)
@@ -78,6 +87,8 @@ def _q2(values: Mapping[str, Any]) -> Iterator[CheckMessage]:
 def _not_a_cluster(cluster: Any) -> str:
     if not isinstance(cluster, Mapping):
         return gettext("Q_CLUSTER is not a dict.")
+    if not isinstance(cluster.get("orm"), str | None):
+        return gettext('Q_CLUSTER["{name}"] is not a text.').format(name="orm")
     for name in ("timeout", "retry", "max_attempts", "save_limit"):
         if not isinstance(cluster.get(name, 0), int | float | None):
             return gettext('Q_CLUSTER["{name}"] is not a number.').format(name=name)

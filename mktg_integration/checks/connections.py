@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping
 from importlib import import_module
 from typing import Any
 
@@ -10,7 +10,7 @@ from django.core.checks import CheckMessage
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext
 
-from mktg_integration.checks.messages import did_you_mean, error, given, key
+from mktg_integration.checks.messages import did_you_mean, error, given, key, warning
 from mktg_integration.conf import CHOICES, DEFAULTS, settings
 from mktg_integration.exceptions import ConfigurationError
 from mktg_integration.http import Unlimited
@@ -29,6 +29,7 @@ def check_connections(**_: Any) -> list[CheckMessage]:
     if isinstance(declared, Mapping):
         for name, connection in declared.items():
             messages += _connection(name, connection, f'{key("CONNECTIONS")}["{name}"]')
+        messages += _twice(declared)
     return messages
 
 
@@ -111,6 +112,38 @@ def _account(name: str, driver: Provider[Any, Any], where: str) -> Iterator[Chec
         driver.client(account, limiter=Unlimited())  # calls nobody
     except ConfigurationError as problem:
         yield error(29, f"{where}: {problem}", gettext("Correct the address or the credentials."))
+
+
+def _twice(declared: Mapping[Any, Any]) -> Iterator[CheckMessage]:
+    """One account that has two connections: everybody would be sent twice, on one rate."""
+    first: dict[Hashable, str] = {}
+    for name, connection in declared.items():
+        account = _account_key(connection)
+        if account is None:
+            continue
+        other = first.setdefault(account, name)
+        if other != name:
+            yield warning(
+                7,
+                gettext("{where} has the same credentials as {other!r}: everybody would be sent there twice.").format(
+                    where=f'{key("CONNECTIONS")}["{name}"]', other=other
+                ),
+                gettext("Remove one of the two; one connection's mapping can give a person all tags and fields."),
+            )
+
+
+def _account_key(connection: Any) -> Hashable:
+    """What is the same for two connections to one account; None where that cannot be told."""
+    if not isinstance(connection, Mapping):
+        return None
+    try:
+        driver = get_provider(str(connection.get("PROVIDER", "")))
+    except ConfigurationError:
+        return None
+    # One OAuth client serves many accounts.
+    names = set(driver.credential_names) - {"CLIENT_ID", "CLIENT_SECRET"}
+    credentials = {(n, str(connection[n]).strip()) for n in names if connection.get(n)}
+    return (driver.name, str(connection.get("BASE_URL", "")), frozenset(credentials)) if credentials else None
 
 
 def _mapping(path: Any, where: str, driver: Provider[Any, Any] | None) -> Iterator[CheckMessage]:

@@ -243,6 +243,39 @@ def test_e025_options_that_do_not_parse(book: Book, marketing: Any) -> None:
     assert "LINES" in message.msg
 
 
+@pytest.mark.parametrize("form", [[1], True, {"id": 1}, 1.5])
+def test_e025_a_form_is_named_by_its_name_or_id(marketing: Any, form: Any) -> None:
+    marketing(CONNECTIONS={"news": {"PROVIDER": "kit", "API_KEY": "kit_one", "FORM": form}})
+
+    assert "FORM" in found()["E025"].msg
+
+
+@pytest.mark.parametrize("form", ["Newsletter", 1, "", None])
+def test_forms_that_can_be_used(marketing: Any, form: Any) -> None:
+    marketing(CONNECTIONS={"news": {"PROVIDER": "kit", "API_KEY": "kit_one", "FORM": form}})
+
+    assert found() == {}
+
+
+def test_w007_one_account_with_two_connections(marketing: Any) -> None:
+    one = {"PROVIDER": "kit", "API_KEY": "kit_one"}
+    shop, blog = {**one, "API_KEY": " kit_one\n"}, {**one, "API_KEY": "kit_two"}
+    marketing(CONNECTIONS={"news": one, "shop": shop, "blog": blog})
+
+    ((number, message),) = found().items()
+    assert number == "W007"
+    assert "'news'" in message.msg
+    assert '["shop"]' in message.msg
+    assert "kit_one" not in message.msg
+
+
+def test_accounts_of_one_oauth_client_are_not_one_account(marketing: Any) -> None:
+    app = {"PROVIDER": "kit", "CLIENT_ID": "app", "CLIENT_SECRET": "secret"}
+    marketing(CONNECTIONS={n: {**app, "ACCESS_TOKEN": n, "REFRESH_TOKEN": f"{n}-2"} for n in ("news", "shop")})
+
+    assert found() == {}
+
+
 def test_e026_consent_of_a_connection(book: Book, marketing: Any) -> None:
     assert only(book, marketing, "news", {**PAPER, "UNKNOWN_CONSENT": "yes"}).id == "mktg_integration.E026"
 
@@ -311,6 +344,8 @@ def test_e032_an_unknown_engine(marketing: Any) -> None:
         ({"orm": None}, "W004"),
         ({"timeout": "90"}, "E038"),
         ({"retry": []}, "E038"),
+        ({"orm": ["default"]}, "E038"),
+        ({"orm": "tasks"}, "E039"),
     ],
 )
 def test_clusters_that_lose_or_repeat_work(settings: Any, changes: dict[str, Any], expected: str) -> None:

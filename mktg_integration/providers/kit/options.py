@@ -36,8 +36,17 @@ def parse_options(account: Account) -> KitOptions:
         is_oauth=is_oauth(account.credentials),
         create_fields=flag(account, "CREATE_FIELDS", default=True),
         create_tags=flag(account, "CREATE_TAGS", default=True),
-        form=str(account.options.get("FORM") or "").strip(),
+        form=_form(account),
     )
+
+
+def _form(account: Account) -> str:
+    form = account.options.get("FORM")
+    if form is None:
+        return ""
+    if isinstance(form, bool) or not isinstance(form, str | int):
+        raise ConfigurationError(f"{account.name}: FORM must be a form's name or id")
+    return str(form).strip()
 
 
 def is_oauth(credentials: Mapping[str, str]) -> bool:
