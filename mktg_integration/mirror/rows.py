@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
 from mktg_integration.mirror import news
+from mktg_integration.mirror.digest import digest
 from mktg_integration.mirror.keys import membership_key, remote_key
 from mktg_integration.mirror.links import user_pk
 from mktg_integration.models import (
@@ -98,22 +97,21 @@ def _contact(context: Context, record: ContactRecord) -> Row | None:
         "remote_created_at": record.created_at,
         "raw": record.raw,
     }
-    row = _row(context, record.remote_id, told)
-    if row is None:
-        return None
-    return row | {
-        "email_key": normal_email(email),
-        "first_name": first_name if isinstance(first_name, str) else "",
-        "subject": subject,
-        "user_id": user_pk(subject),
-        "last_pushed_at": context.as_of if context.pushed else None,
-    }
+    return _row(
+        context,
+        record.remote_id,
+        told,
+        email_key=normal_email(email),
+        first_name=first_name if isinstance(first_name, str) else "",
+        subject=subject,
+        user_id=user_pk(subject),
+        last_pushed_at=context.as_of if context.pushed else None,
+    )
 
 
 def _tag(context: Context, record: TagRecord) -> Row | None:
     told = {"name": record.name, "remote_created_at": record.created_at, "raw": record.raw}
-    row = _row(context, record.remote_id, told)
-    return row and row | {"name_key": context.connection.driver.normal_tag(record.name)}
+    return _row(context, record.remote_id, told, name_key=context.connection.driver.normal_tag(record.name))
 
 
 def tagging_row(context: Context, record: TaggingRecord) -> Row | None:
@@ -131,17 +129,18 @@ def _sequence_member(context: Context, record: SequenceMemberRecord) -> Row | No
 def _membership(
     context: Context, contact: str, column: str, container: str, told: Mapping[str, datetime | None]
 ) -> Row | None:
-    pk = context.connection.pk
-    row = _row(context, f"{contact}:{container}"[:REMOTE_ID_LENGTH], {"raw": {}, **told})
-    if row is None or not _fits(contact) or not _fits(container):
+    if not _fits(contact) or not _fits(container):
         return None
-    return row | {
+    pk = context.connection.pk
+    made = {
         "key": membership_key(pk, contact, container),
         "contact_id": remote_key(pk, contact),
         column: remote_key(pk, container),
-        # What we pushed ourselves has our own time: the service's, when it is told, is news.
-        "digest": "" if context.pushed else row["digest"],
     }
+    if context.pushed:
+        # It has our own time: the service's, when it is told, is news.
+        made["digest"] = ""
+    return _row(context, f"{contact}:{container}"[:REMOTE_ID_LENGTH], {"raw": {}, **told}, **made)
 
 
 def _custom_field(context: Context, record: CustomFieldRecord) -> Row | None:
@@ -240,8 +239,7 @@ def _purchase(context: Context, record: PurchaseRecord) -> Row | None:
         "total": record.total,
         "raw": record.raw,
     }
-    row = _row(context, record.remote_id, told)
-    return row and row | {"email_key": normal_email(email)}
+    return _row(context, record.remote_id, told, email_key=normal_email(email))
 
 
 def _purchase_item(context: Context, record: PurchaseItemRecord) -> Row | None:
@@ -317,6 +315,23 @@ KINDS: Mapping[type[Record], tuple[type[Mirrored], Callable[[Context, Any], Row 
 """By kind of record: its table, and what makes its row (None where no column can hold it)."""
 
 
+@dataclass(frozen=True)
+class Made:
+    """What one answer told, by kind of record, each with its row: None where no column can hold it."""
+
+    context: Context
+    kinds: Mapping[type[Record], list[tuple[Any, Row | None]]]
+
+
+def make_rows(context: Context, records: Iterable[Record]) -> Made:
+    """Rows of any mix of kinds. Asks no database, so that any thread may do it."""
+    kinds: dict[type[Record], list[tuple[Any, Row | None]]] = {}
+    for record in records:
+        kind = type(record)
+        kinds.setdefault(kind, []).append((record, KINDS[kind][1](context, record)))
+    return Made(context, kinds)
+
+
 def model_of(kind: type[Record]) -> type[Mirrored]:
     """The table of a kind of record."""
     return KINDS[kind][0]
@@ -326,26 +341,23 @@ def _fits(remote_id: str) -> bool:
     return 0 < len(remote_id) <= REMOTE_ID_LENGTH
 
 
-def _row(context: Context, remote_id: str, told: Mapping[str, Any]) -> Row | None:
-    """The columns that all kinds have, and what was told; None where a column cannot hold the id."""
+def _row(context: Context, remote_id: str, told: Mapping[str, Any], **made: Any) -> Row | None:
+    """The columns that all kinds have, what was told, and what was ``made`` of it, which is no part of the digest.
+
+    None where a column cannot hold the id.
+    """
     if not _fits(remote_id):
         return None
     return {
         "key": remote_key(context.connection.pk, remote_id),
         "connection_id": context.connection.pk,
         "remote_id": remote_id,
-        "digest": _digest(told),
+        "digest": digest(told),
         "seen_at": context.as_of,
         "deleted_at": None,
         **told,
+        **made,
     }
-
-
-def _digest(told: Mapping[str, Any]) -> str:
-    return hashlib.blake2b(_encode(told).encode("ascii"), digest_size=16).hexdigest()
-
-
-_encode = json.JSONEncoder(sort_keys=True, separators=(",", ":"), default=str).encode
 
 
 def _holds(amount: Decimal) -> bool:

@@ -7,7 +7,6 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
-from typing import Any
 
 from django.db import router
 from django.utils import timezone
@@ -15,7 +14,7 @@ from django.utils import timezone
 from mktg_integration import sql
 from mktg_integration.mirror import confirmed, news, optouts
 from mktg_integration.mirror.keys import remote_key
-from mktg_integration.mirror.rows import EMAIL_LENGTH, KINDS, SILENT, Context, Row, tagging_row
+from mktg_integration.mirror.rows import EMAIL_LENGTH, KINDS, SILENT, Context, Made, Row, make_rows, tagging_row
 from mktg_integration.mirror.upsert import PAGE, Statement, upsert
 from mktg_integration.mirror.upsert import prepare as prepare_upsert
 from mktg_integration.models import Connection, Contact, Purchase, Tagging
@@ -70,15 +69,8 @@ def write(
     is read for the first time, no signal is sent. A contact that has newly opted out is recorded as an opt-out, unless
     its remote id is in ``unsubscribed_by_us``: that is no word of the person's. Raises ``DatabaseError``.
     """
-    prepared = prepare(
-        connection,
-        records,
-        as_of=as_of,
-        pushed=pushed,
-        owners=owners,
-        source=source,
-        unsubscribed_by_us=unsubscribed_by_us,
-    )
+    context = Context(connection, as_of, pushed, owners or {}, source or ("push" if pushed else ""))
+    prepared = prepare(make_rows(context, records), unsubscribed_by_us=unsubscribed_by_us)
     prepared.record_optouts()
     for statement in prepared.statements:
         statement.run()
@@ -113,37 +105,23 @@ class Prepared:
             tell()
 
 
-def prepare(
-    connection: Connection,
-    records: Sequence[Record],
-    *,
-    as_of: datetime,
-    pushed: bool = False,
-    owners: Mapping[str, str] | None = None,
-    source: news.Source = "",
-    unsubscribed_by_us: Collection[str] = (),
-    size: int = PAGE,
-) -> Prepared:
-    """``write`` up to its first change; ``size`` is the most rows of one statement."""
-    context = Context(connection, as_of, pushed, owners or {}, source or ("push" if pushed else ""))
-    prepared = Prepared(connection, as_of)
-    by_kind: dict[type[Record], list[Any]] = {}
-    for record in records:
-        by_kind.setdefault(type(record), []).append(record)
-    contacts: list[ContactRecord] = by_kind.pop(ContactRecord, [])
-    if contacts:
-        _prepare_contacts(prepared, context, contacts, frozenset(unsubscribed_by_us), size)
+def prepare(made: Made, *, unsubscribed_by_us: Collection[str] = (), size: int = PAGE) -> Prepared:
+    """``write`` from the rows to its first change; ``size`` is the most rows of one statement."""
+    context = made.context
+    prepared = Prepared(context.connection, context.as_of)
     for kind in KINDS:
-        if kind in by_kind:
-            fresh, before = _prepare_kind(prepared, context, kind, by_kind[kind], size)
+        if kind is ContactRecord and kind in made.kinds:
+            _prepare_contacts(prepared, made, frozenset(unsubscribed_by_us), size)
+        elif kind in made.kinds:
+            fresh, before = _prepare_kind(prepared, made, kind, size)
             added = [key for key in fresh if key not in before or before[key].gone]
-            if context.source and not pushed:
+            if context.source and not context.pushed:
                 _note_news(prepared, context, KINDS[kind][0], added)
     if prepared.written.refused:
         logger.warning(
             "%s: %d records were refused: no column can hold them (an id or amount is missing or too long, or an "
             "address is longer than %d characters)",
-            connection.name,
+            context.connection.name,
             prepared.written.refused,
             EMAIL_LENGTH,
         )
@@ -192,20 +170,17 @@ def mark_gone(connection: Connection, remote_ids: Collection[str], *, as_of: dat
     return sql.retrying(lambda: there.update(deleted_at=moment, seen_at=moment), using=router.db_for_write(Contact))
 
 
-def _prepare_contacts(
-    prepared: Prepared,
-    context: Context,
-    records: Sequence[ContactRecord],
-    unsubscribed_by_us: frozenset[str],
-    size: int,
-) -> None:
-    by_key = {remote_key(context.connection.pk, record.remote_id): record for record in records}
+def _prepare_contacts(prepared: Prepared, made: Made, unsubscribed_by_us: frozenset[str], size: int) -> None:
+    context = made.context
+    by_key: dict[str, ContactRecord] = {
+        row["key"]: record for record, row in made.kinds[ContactRecord] if row is not None
+    }
     told = {key: record for key, record in by_key.items() if record.remote_id not in unsubscribed_by_us}
     before: dict[str, news.Before] = {}
     if context.pushed:
         # Few if any: only to tell an opt-out that is news from one that was known.
         before = news.read_before(Contact, [key for key, record in told.items() if record.status.opted_out])
-    fresh, read = _prepare_kind(prepared, context, ContactRecord, records, size)
+    fresh, read = _prepare_kind(prepared, made, ContactRecord, size)
     before = before or read
     changed = {key: told[key] for key in fresh if key in told}
     prepared.optouts = [record for key, record in changed.items() if news.opted_out(before.get(key), record)]
@@ -214,12 +189,11 @@ def _prepare_contacts(
 
 
 def _prepare_kind(
-    prepared: Prepared, context: Context, kind: type[Record], records: Sequence[Record], size: int
+    prepared: Prepared, made: Made, kind: type[Record], size: int
 ) -> tuple[list[str], dict[str, news.Before]]:
     """The keys that will be added or changed, and how the known rows were before."""
-    model, make = KINDS[kind]
-    made = [make(context, record) for record in records]
-    rows = {row["key"]: row for row in made if row is not None}
+    context, (model, _) = made.context, KINDS[kind]
+    rows = {row["key"]: row for _, row in made.kinds[kind] if row is not None}
     before = {} if context.pushed else news.read_before(model, list(rows))
     through = confirmed.through(context.connection, model) if context.source == "inbound" else None
     is_late = through is not None and context.as_of < through
@@ -230,8 +204,9 @@ def _prepare_kind(
     prepared.statements += prepare_upsert(
         model, [rows[key] for key in fresh], guard="seen_at", silent=SILENT.get(model, {}), size=size
     )
+    refused = sum(row is None for _, row in made.kinds[kind])
     added = 0 if context.pushed else sum(key not in before for key in fresh)
-    prepared.written += Written(added, len(fresh) - added, len(rows) - len(fresh), made.count(None))
+    prepared.written += Written(added, len(fresh) - added, len(rows) - len(fresh), refused)
     return fresh, before
 
 

@@ -1,4 +1,4 @@
-"""Fetches a stream's pages in a thread of their own, one at a time: HTTP only, no database."""
+"""Fetches a stream's pages in a thread of their own, one at a time, and makes them into rows: no database."""
 
 from __future__ import annotations
 
@@ -7,13 +7,15 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any, Protocol
 
 from django.utils import timezone
 
 from mktg_integration.exceptions import Action, ServiceError
+from mktg_integration.mirror import news
+from mktg_integration.mirror.rows import Context, Made, make_rows
 from mktg_integration.providers.base import Page, Provider
+from mktg_integration.pull.checks import check_page
 from mktg_integration.pull.pace import Pace
 from mktg_integration.pull.reading import Ask, Reading
 
@@ -45,9 +47,11 @@ class Renewable(Protocol):
 
 @dataclass(frozen=True)
 class Fetched:
+    """A page that may be written, and its rows: made here, in the time that the database takes for the page before."""
+
     ask: Ask
     page: Page
-    asked_at: datetime
+    made: Made
 
 
 class Fetcher:
@@ -136,7 +140,10 @@ class Fetcher:
         asked_at = timezone.now()
         stream = ask.stream(reading.stream.name)
         page = self._driver.read(stream, ask.cursor, self._client, reading.since)
-        return Fetched(ask, page, asked_at)
+        check_page(self._driver.name, reading.stream.spec, page)
+        source: news.Source = "" if reading.is_first else "pull"
+        context = Context(reading.stream.connection, reading.as_of(asked_at), False, {}, source)
+        return Fetched(ask, page, make_rows(context, page.records))
 
 
 @dataclass(frozen=True)

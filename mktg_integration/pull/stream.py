@@ -14,7 +14,6 @@ from mktg_integration.mirror import upsert, writer
 from mktg_integration.models import Contact, PullCheckpoint
 from mktg_integration.providers.base import StreamSpec
 from mktg_integration.pull.breath import Breath
-from mktg_integration.pull.checks import check_page
 from mktg_integration.pull.fetch import Fetched, Fetcher, Fetching
 from mktg_integration.pull.linking import Linking
 from mktg_integration.pull.progress import StreamCounts
@@ -152,7 +151,6 @@ class StreamPull:
 
     def _write(self, fetched: Fetched) -> bool:
         """Write a page and, in the same transaction, that it is written. Whether it brought something new."""
-        check_page(self._service, self.stream.spec, fetched.page)
         try:
             return self._write_checked(fetched)
         except DataError:
@@ -163,13 +161,7 @@ class StreamPull:
 
     def _write_checked(self, fetched: Fetched) -> bool:
         breath = self.tools.breath
-        prepared = writer.prepare(
-            self.stream.connection,
-            fetched.page.records,
-            as_of=self.reading.as_of(fetched.asked_at),
-            source="" if self.reading.is_first else "pull",
-            size=breath.rows,
-        )
+        prepared = writer.prepare(fetched.made, size=breath.rows)
         row = self.reading.page_row(fetched.ask.parent, fetched.page.cursor, prepared.keys.get(self.stream.model, ()))
         # Each of these may be done again after a kill; the page counts as written with the last of them.
         prepared.record_optouts()

@@ -1,0 +1,53 @@
+"""What tells an answer that says something new from one that says the same."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+from operator import itemgetter
+from typing import Any
+
+from pydantic_core import to_json
+
+_SHAPES = 4096
+"""Sets of keys that are remembered: an account's contacts have few."""
+
+
+def digest(told: Mapping[str, Any]) -> str:
+    """Of columns by name, always given in one order. In the objects within them the order of keys makes no difference.
+
+    32 hexadecimal digits.
+    """
+    canonical = [_canonical(value) if type(value) in _CONTAINERS else value for value in told.values()]
+    try:
+        encoded = to_json(canonical, fallback=str)
+    except ValueError:
+        # Half a character.
+        encoded = json.dumps(canonical, separators=(",", ":"), default=str).encode()
+    return hashlib.blake2b(encoded, digest_size=16).hexdigest()
+
+
+_CONTAINERS = frozenset({dict, list, tuple})
+
+
+def _canonical(value: Any) -> Any:
+    """Objects become lists, of their keys' names and then of their values in the order of the keys: to sort the keys of
+    each anew is most of what a digest would cost."""
+    if not value:
+        return value
+    if type(value) is not dict:
+        return [_canonical(part) if type(part) in _CONTAINERS else part for part in value]
+    name, in_order = _shape(tuple(value))
+    parts = in_order(value)
+    return [name, *(_canonical(part) if type(part) in _CONTAINERS else part for part in parts)]
+
+
+@lru_cache(_SHAPES)
+def _shape(keys: tuple[str, ...]) -> tuple[tuple[str, ...], Callable[[Mapping[str, Any]], tuple[Any, ...]]]:
+    """The keys in their order, and what takes their values from an object."""
+    ordered = tuple(sorted(keys))
+    if len(ordered) == 1:
+        return ordered, lambda value: (value[ordered[0]],)
+    return ordered, itemgetter(*ordered)
