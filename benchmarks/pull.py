@@ -33,7 +33,7 @@ from typing import Any
 
 from benchmarks.site import Sandbox, connected, counting_statements, database, database_url
 from mktg_integration.http import Unlimited
-from mktg_integration.mirror import news
+from mktg_integration.mirror.known import read_before
 from mktg_integration.models import Connection, Contact, RateSlot, Tagging
 from mktg_integration.providers.kit.client import KitClient
 from mktg_integration.providers.kit.pull import read
@@ -205,7 +205,7 @@ def bare_skip(connection: Connection, client: KitClient) -> int:
     for records in contact_pages(client):
         context = Context(connection, timezone.now(), False, {}, "")
         made = [row for record in records if (row := make(context, record)) is not None]
-        before = news.read_before(Contact, [row["key"] for row in made])
+        before = read_before(Contact, [row["key"] for row in made], as_of=context.as_of)
         assert all(before[row["key"]].digest == row["digest"] for row in made)
         rows += len(made)
     return rows

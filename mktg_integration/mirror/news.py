@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 from django.db import router, transaction
 from django.dispatch import Signal
 
+from mktg_integration.mirror.known import Before
 from mktg_integration.models import Connection, Contact, Purchase, Tagging
-from mktg_integration.models.mirror import Mirrored
 from mktg_integration.records import ContactRecord, ContactStatus
 from mktg_integration.signals import contact_subscribed, contact_unsubscribed, contact_updated, purchase_created
 
@@ -18,25 +17,6 @@ Source = Literal["", "push", "pull", "inbound"]
 
 PAGE = 500
 """Rows that are loaded at once for the receivers."""
-
-
-class Before(NamedTuple):
-    """How a row was before it was written. ``status`` is empty for what is no contact."""
-
-    digest: str
-    seen_at: datetime
-    gone: bool
-    status: str
-
-
-def read_before(model: type[Mirrored], keys: Sequence[str]) -> dict[str, Before]:
-    """By key, the rows that are there. One statement; none without keys."""
-    if not keys:
-        return {}
-    names = ["pk", "digest", "seen_at", "deleted_at", *(["status"] if model is Contact else [])]
-    manager = model._default_manager.using(router.db_for_write(model))
-    rows = manager.filter(pk__in=keys).values_list(*names)
-    return {row[0]: Before(row[1], row[2], row[3] is not None, row[4] if len(row) > 4 else "") for row in rows}
 
 
 def opted_out(before: Before | None, record: ContactRecord) -> bool:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache, partial
-from operator import itemgetter
+from operator import eq, itemgetter
 from typing import Any
 
 from django.db import connections, models, router, transaction
@@ -32,7 +32,10 @@ _TIMES = 256
 _Model = type[models.Model]
 _Silent = tuple[tuple[str, str | None], ...]
 
-_compiled: dict[tuple[str, _Model, tuple[str, ...], str, _Silent, bool], str] = {}
+_MANY = 50
+"""From so many rows on, a column that has one value for all of them is sent once."""
+
+_compiled: dict[tuple[str, _Model, tuple[str, ...], tuple[str, ...], str, _Silent, bool], str] = {}
 
 
 @dataclass(frozen=True)
@@ -92,16 +95,43 @@ def prepare(
         return
     pk = _pk(model).attname
     using = router.db_for_write(model)
-    columns = tuple(rows[0])
-    values = [_converter(connections[using], model._meta.get_field(column)) for column in columns]
+    connection = connections[using]
     # In the order of their keys, so that two writers never wait for each other in a circle.
-    unique = sorted({row[pk]: row for row in rows}.items())
-    text, defaults = _statement(using, model, columns, guard, tuple(sorted((silent or {}).items())), keep)
-    as_objects = connections[using].vendor == "postgresql"
+    unique = [row for _, row in sorted({row[pk]: row for row in rows}.items())]
+    shared = _shared(model, unique)
+    columns = tuple(column for column in rows[0] if column not in shared)
+    converters = [_converter(connection, model._meta.get_field(column)) for column in columns]
+    text, defaults = _statement(using, model, columns, shared, guard, tuple(sorted((silent or {}).items())), keep)
+    once = [_alone(connection, model._meta.get_field(column), unique[0][column]) for column in shared]
+    as_objects = connection.vendor == "postgresql"
     for start in range(0, len(unique), size):
-        page = [row for _, row in unique[start : start + size]]
-        encoded = _dump(_page(page, columns, values, as_objects=as_objects))
-        yield Statement(using, text, [*defaults, encoded], len(page))
+        page = unique[start : start + size]
+        encoded = _dump(_page(page, columns, converters, as_objects=as_objects))
+        yield Statement(using, text, [*defaults, encoded, *once], len(page))
+
+
+def _shared(model: _Model, rows: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
+    """The columns that have one value for all rows."""
+    if len(rows) < _MANY:
+        return ()
+    alike = (
+        column
+        for column, value in rows[0].items()
+        if _compares(model._meta.get_field(column), value)
+        and all(map(partial(eq, value), map(itemgetter(column), rows)))
+    )
+    return tuple(alike)
+
+
+def _compares(field: Any, value: Any) -> bool:
+    """Whether what equals ``value`` is stored as it is: in JSON 1 is not true, though Python's are equal."""
+    return not field.primary_key and (value == {} or not isinstance(field, models.JSONField))
+
+
+def _alone(connection: BaseDatabaseWrapper, field: Any, value: Any) -> Any:
+    """A value as a parameter of its own."""
+    converted = _converter(connection, field)(value)
+    return _dump(converted) if isinstance(field, models.JSONField) and not isinstance(converted, str) else converted
 
 
 def _page(
@@ -183,16 +213,21 @@ def _run_many(using: str, text: str, rows: Sequence[Sequence[Any]]) -> int:
 
 
 def _statement(
-    using: str, model: _Model, columns: tuple[str, ...], guard: str, silent: _Silent, keep: bool
+    using: str,
+    model: _Model,
+    columns: tuple[str, ...],
+    shared: tuple[str, ...],
+    guard: str,
+    silent: _Silent,
+    keep: bool,
 ) -> tuple[str, list[Any]]:
     connection = connections[using]
-    others = [field for field in model._meta.concrete_fields if field.attname not in columns]
+    others = [field for field in model._meta.concrete_fields if field.attname not in (*columns, *shared)]
     defaults = [field.get_db_prep_save(field.get_default(), connection) for field in others]
-    found = _compiled.get((using, model, columns, guard, silent, keep))
+    key = (using, model, columns, shared, guard, silent, keep)
+    found = _compiled.get(key)
     if found is None:
-        found = _compiled[using, model, columns, guard, silent, keep] = _compile(
-            connection, model, columns, guard, dict(silent), keep=keep
-        )
+        found = _compiled[key] = _compile(connection, model, columns, shared, guard, dict(silent), keep=keep)
     return found, defaults
 
 
@@ -200,6 +235,7 @@ def _compile(
     connection: BaseDatabaseWrapper,
     model: _Model,
     columns: tuple[str, ...],
+    shared: tuple[str, ...],
     guard: str,
     silent: Mapping[str, str | None],
     *,
@@ -207,20 +243,25 @@ def _compile(
 ) -> str:
     vendor, quote = sql.vendor(connection), connection.ops.quote_name
     table = quote(model._meta.db_table)
-    fields: list[Any] = [model._meta.get_field(column) for column in columns]
-    others: list[Any] = [field for field in model._meta.concrete_fields if field.attname not in columns]
-    given, source = _SOURCES[vendor](connection, fields)
-    constants = [f"CAST(%s AS {field.db_type(connection)})" if vendor == "postgresql" else "%s" for field in others]
+    told = (*columns, *shared)
+    fields: list[Any] = [model._meta.get_field(column) for column in told]
+    others: list[Any] = [field for field in model._meta.concrete_fields if field.attname not in told]
+    given, source = _SOURCES[vendor](connection, fields[: len(columns)])
+    if shared:
+        once = [_constant(connection, field) for field in fields[len(columns) :]]
+        source += f", (SELECT {', '.join(f'{value} AS s{n}' for n, value in enumerate(once))}) AS s"
+        given += [f"s.s{n}" for n in range(len(shared))]
+    constants = [_constant(connection, field) for field in others]
     names = ", ".join(quote(field.column) for field in [*others, *fields])
     insert = f"INSERT INTO {table} ({names}) SELECT {', '.join(constants + given)} FROM {source}"
-    new = dict(zip(columns, given, strict=True)) if vendor == "mysql" else {c: f"EXCLUDED.{quote(c)}" for c in columns}
+    new = dict(zip(told, given, strict=True)) if vendor == "mysql" else {c: f"EXCLUDED.{quote(c)}" for c in told}
     pk = _pk(model)
     if keep:
         same = f"ON DUPLICATE KEY UPDATE {table}.{quote(pk.column)} = {table}.{quote(pk.column)}"
         nothing = f"WHERE TRUE ON CONFLICT ({quote(pk.column)}) DO NOTHING"
         return f"{insert} {same if vendor == 'mysql' else nothing}"
     # The guard last: MySQL assigns from left to right, and must compare with the time that was there.
-    changed = sorted((column for column in columns if column != pk.attname), key=lambda column: column == guard)
+    changed = sorted((column for column in told if column != pk.attname), key=lambda column: column == guard)
     sets = {
         column: _unless_silent(table, quote(column), new[column], silent.get(column, ""))
         if column in silent
@@ -237,6 +278,11 @@ def _compile(
     conflict = f"ON CONFLICT ({quote(pk.column)}) DO UPDATE SET {changes}"
     # SQLite takes the ON of ON CONFLICT for a join's unless there is a WHERE.
     return f"{insert} WHERE TRUE {conflict}" + (f" WHERE {newer}" if guard else "")
+
+
+def _constant(connection: BaseDatabaseWrapper, field: Any) -> str:
+    """A parameter of the field's type."""
+    return f"CAST(%s AS {field.db_type(connection)})" if connection.vendor == "postgresql" else "%s"
 
 
 def _unless_silent(table: str, column: str, new: str, silent: str | None) -> str:

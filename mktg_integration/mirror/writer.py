@@ -14,6 +14,7 @@ from django.utils import timezone
 from mktg_integration import sql
 from mktg_integration.mirror import confirmed, news, optouts
 from mktg_integration.mirror.keys import remote_key
+from mktg_integration.mirror.known import Before, read_before
 from mktg_integration.mirror.rows import EMAIL_LENGTH, KINDS, SILENT, Context, Made, Row, make_rows, tagging_row
 from mktg_integration.mirror.upsert import PAGE, Statement, upsert
 from mktg_integration.mirror.upsert import prepare as prepare_upsert
@@ -176,10 +177,12 @@ def _prepare_contacts(prepared: Prepared, made: Made, unsubscribed_by_us: frozen
         row["key"]: record for record, row in made.kinds[ContactRecord] if row is not None
     }
     told = {key: record for key, record in by_key.items() if record.remote_id not in unsubscribed_by_us}
-    before: dict[str, news.Before] = {}
+    before: dict[str, Before] = {}
     if context.pushed:
         # Few if any: only to tell an opt-out that is news from one that was known.
-        before = news.read_before(Contact, [key for key, record in told.items() if record.status.opted_out])
+        before = read_before(
+            Contact, [key for key, record in told.items() if record.status.opted_out], as_of=context.as_of
+        )
     fresh, read = _prepare_kind(prepared, made, ContactRecord, size)
     before = before or read
     changed = {key: told[key] for key in fresh if key in told}
@@ -188,18 +191,14 @@ def _prepare_contacts(prepared: Prepared, made: Made, unsubscribed_by_us: frozen
         prepared.news.append(partial(news.contacts_changed, context.connection, changed, before, context.source))
 
 
-def _prepare_kind(
-    prepared: Prepared, made: Made, kind: type[Record], size: int
-) -> tuple[list[str], dict[str, news.Before]]:
+def _prepare_kind(prepared: Prepared, made: Made, kind: type[Record], size: int) -> tuple[list[str], dict[str, Before]]:
     """The keys that will be added or changed, and how the known rows were before."""
     context, (model, _) = made.context, KINDS[kind]
     rows = {row["key"]: row for _, row in made.kinds[kind] if row is not None}
-    before = {} if context.pushed else news.read_before(model, list(rows))
+    before = {} if context.pushed else read_before(model, list(rows), as_of=context.as_of)
     through = confirmed.through(context.connection, model) if context.source == "inbound" else None
     is_late = through is not None and context.as_of < through
-    fresh = [
-        key for key, row in rows.items() if not is_late and (key not in before or _is_news(before[key], row, context))
-    ]
+    fresh = [key for key, row in rows.items() if not is_late and (key not in before or _is_news(before[key], row))]
     prepared.keys[model] = list(rows)
     prepared.statements += prepare_upsert(
         model, [rows[key] for key in fresh], guard="seen_at", silent=SILENT.get(model, {}), size=size
@@ -210,5 +209,5 @@ def _prepare_kind(
     return fresh, before
 
 
-def _is_news(before: news.Before, row: Row, context: Context) -> bool:
-    return before.seen_at <= context.as_of and (before.digest != row["digest"] or before.gone)
+def _is_news(before: Before, row: Row) -> bool:
+    return not before.is_later and (before.digest != row["digest"] or before.gone)

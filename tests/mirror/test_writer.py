@@ -9,9 +9,18 @@ from typing import Any
 import pytest
 from django.contrib.auth import get_user_model
 
-from mktg_integration.mirror import reader, writer
+from mktg_integration.mirror import reader, upsert, writer
 from mktg_integration.mirror.keys import KEY_LENGTH, tagging_key
-from mktg_integration.models import Company, Connection, Contact, CustomField, OptOut, Tag, Tagging
+from mktg_integration.models import (
+    Company,
+    Connection,
+    ConnectionState,
+    Contact,
+    CustomField,
+    OptOut,
+    Tag,
+    Tagging,
+)
 from mktg_integration.records import (
     CompanyRecord,
     ContactRecord,
@@ -24,6 +33,12 @@ from tests.mirror.conftest import NOON
 
 Told = Callable[..., ContactRecord]
 HOUR = timedelta(hours=1)
+
+
+@pytest.fixture(autouse=True, params=[1, 50], ids=["columns shared", "columns of few rows"])
+def many(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From so many rows on, what all rows have alike is sent once: another statement, for the same."""
+    monkeypatch.setattr(upsert, "_MANY", request.param)
 
 
 def counts(written: writer.Written) -> tuple[int, int, int]:
@@ -208,6 +223,38 @@ def test_what_the_site_says_of_a_tag_survives_a_pull(kit: Connection) -> None:
 
 
 # What a column cannot hold
+
+
+def test_what_is_equal_in_python_and_not_in_json_is_kept_apart(kit: Connection, told: Told) -> None:
+    flags = {"1": 1, "2": True, "3": 1.0}
+    records = [told(remote_id, values={"flag": flag}, raw={"flag": flag}) for remote_id, flag in flags.items()]
+    writer.write(kit, records, as_of=NOON)
+
+    kept = {contact.remote_id: contact for contact in Contact.objects.all()}
+    assert {key: repr(contact.values["flag"]) for key, contact in kept.items()} == {
+        k: repr(f) for k, f in flags.items()
+    }
+    assert all(contact.raw == contact.values for contact in kept.values())
+
+
+@pytest.mark.parametrize("pushed", [False, True])
+def test_a_page_of_many_is_written_as_each_one_alone(kit: Connection, told: Told, pushed: bool) -> None:
+    """Two pages: the second changes half of the first."""
+    other = Connection.objects.create(name="other", provider="kit")
+    ConnectionState.objects.get_or_create(connection=other)
+    first = [told(str(n), values={"first_name": f"Name {n}"}, raw={"id": n}) for n in range(60)]
+    second = [told(str(n), values={"first_name": "New"}, status=ContactStatus.BOUNCED) for n in range(30, 60)]
+    for as_of, page in ((NOON, first), (NOON + HOUR, second)):
+        writer.write(kit, page, as_of=as_of, pushed=pushed, owners={"7": "lead:7"})
+        for record in page:
+            writer.write(other, [record], as_of=as_of, pushed=pushed, owners={"7": "lead:7"})
+
+    def rows(connection: Connection) -> list[dict[str, Any]]:
+        kept = Contact.objects.filter(connection=connection).order_by("remote_id").values()
+        return [row | {"key": "", "connection_id": 0} for row in kept]
+
+    assert rows(kit) == rows(other)
+    assert len(rows(kit)) == 60
 
 
 def test_text_that_no_database_stores_is_replaced(kit: Connection, told: Told) -> None:
