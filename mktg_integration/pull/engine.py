@@ -29,6 +29,7 @@ from mktg_integration.models import (
 from mktg_integration.models.leases import RowLease
 from mktg_integration.pull import paces
 from mktg_integration.pull.fetch import Fetcher, Paused
+from mktg_integration.pull.garbage import seldom_collected
 from mktg_integration.pull.lease import take_lease
 from mktg_integration.pull.linking import Linking
 from mktg_integration.pull.pace import pace_for
@@ -99,7 +100,8 @@ def pull(
         if not RunWriter(run).begin():
             return PullReport("nothing", run.pk, detail="the run has ended, or another task goes on with it")
         work = _Pull(connection, lease, run, streams, seconds=seconds, patient=patient, on_progress=on_progress)
-        report = work.work()
+        with seldom_collected():
+            report = work.work()
     finally:
         lease.release()
     if report.next_in is not None and not patient:
