@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -12,6 +12,7 @@ from mktg_integration.mirror import news
 from mktg_integration.mirror.digest import digest
 from mktg_integration.mirror.keys import membership_key, remote_key
 from mktg_integration.mirror.links import user_pk
+from mktg_integration.mirror.upsert import Statement
 from mktg_integration.models import (
     AccountSnapshot,
     Broadcast,
@@ -317,10 +318,14 @@ KINDS: Mapping[type[Record], tuple[type[Mirrored], Callable[[Context, Any], Row 
 
 @dataclass(frozen=True)
 class Made:
-    """What one answer told, by kind of record, each with its row: None where no column can hold it."""
+    """What one answer told, by kind of record, each with its row: None where no column can hold it.
+
+    ``ready``: the statements that write all rows of a kind, if they were made beforehand.
+    """
 
     context: Context
     kinds: Mapping[type[Record], list[tuple[Any, Row | None]]]
+    ready: Mapping[type[Record], list[Statement]] = field(default_factory=dict)
 
 
 def make_rows(context: Context, records: Iterable[Record]) -> Made:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
 
@@ -106,6 +106,16 @@ class Prepared:
             tell()
 
 
+def encode(made: Made, *, size: int) -> Made:
+    """With the statements that write every row: worth it where most are new. Asks no database, so that any thread may
+    do it."""
+    ready = {
+        kind: list(_statements(kind, [row for _, row in told if row is not None], size))
+        for kind, told in made.kinds.items()
+    }
+    return replace(made, ready=ready)
+
+
 def prepare(made: Made, *, unsubscribed_by_us: Collection[str] = (), size: int = PAGE) -> Prepared:
     """``write`` from the rows to its first change; ``size`` is the most rows of one statement."""
     context = made.context
@@ -200,13 +210,19 @@ def _prepare_kind(prepared: Prepared, made: Made, kind: type[Record], size: int)
     is_late = through is not None and context.as_of < through
     fresh = [key for key, row in rows.items() if not is_late and (key not in before or _is_news(before[key], row))]
     prepared.keys[model] = list(rows)
-    prepared.statements += prepare_upsert(
-        model, [rows[key] for key in fresh], guard="seen_at", silent=SILENT.get(model, {}), size=size
-    )
+    if len(fresh) == len(rows) and kind in made.ready:
+        prepared.statements += made.ready[kind]
+    else:
+        prepared.statements += _statements(kind, [rows[key] for key in fresh], size)
     refused = sum(row is None for _, row in made.kinds[kind])
     added = 0 if context.pushed else sum(key not in before for key in fresh)
     prepared.written += Written(added, len(fresh) - added, len(rows) - len(fresh), refused)
     return fresh, before
+
+
+def _statements(kind: type[Record], rows: Sequence[Row], size: int) -> Iterable[Statement]:
+    model = KINDS[kind][0]
+    return prepare_upsert(model, rows, guard="seen_at", silent=SILENT.get(model, {}), size=size)
 
 
 def _is_news(before: Before, row: Row) -> bool:

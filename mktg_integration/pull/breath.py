@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from types import TracebackType
 
@@ -21,27 +22,34 @@ class Breath:
         self._most = rows
         self.rows = LEAST_ROWS if limited else rows
         self._since = 0.0
+        self._worked = 0.0
 
     def __enter__(self) -> Breath:
-        self._since = time.monotonic()
+        self.locked()
         return self
 
     def locked(self) -> None:
         """The lock was waited for until now."""
         self._since = time.monotonic()
+        self._worked = time.thread_time()
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._limited and error is None:
             # A statement by itself may have waited for its lock: that is not paid back without end.
-            time.sleep(min(time.monotonic() - self._since, LONGEST_SECONDS))
+            time.sleep(min(self._held(), LONGEST_SECONDS))
+
+    def _held(self) -> float:
+        """Seconds. The database's lock is free again before this thread has the interpreter's, for which it waits up
+        to the interval in which threads take turns, where another one works."""
+        return max(time.thread_time() - self._worked, time.monotonic() - self._since - sys.getswitchinterval())
 
     def learn(self, rows: int) -> None:
         """So many rows were just written; called inside."""
         if not self._limited or rows < LEAST_ROWS:
             return
-        took = time.monotonic() - self._since
+        took = self._held()
         if took > SHORT_SECONDS:
             self.rows = max(LEAST_ROWS, int(self.rows * 0.7))
         elif took < SHORT_SECONDS / 2 and rows >= self.rows:

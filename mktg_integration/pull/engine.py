@@ -29,7 +29,7 @@ from mktg_integration.models import (
 from mktg_integration.models.leases import RowLease
 from mktg_integration.pull import paces
 from mktg_integration.pull.fetch import Fetcher, Paused
-from mktg_integration.pull.garbage import seldom_collected
+from mktg_integration.pull.interpreter import set_for_pages
 from mktg_integration.pull.lease import take_lease
 from mktg_integration.pull.linking import Linking
 from mktg_integration.pull.pace import pace_for
@@ -100,7 +100,7 @@ def pull(
         if not RunWriter(run).begin():
             return PullReport("nothing", run.pk, detail="the run has ended, or another task goes on with it")
         work = _Pull(connection, lease, run, streams, seconds=seconds, patient=patient, on_progress=on_progress)
-        with seldom_collected():
+        with set_for_pages():
             report = work.work()
     finally:
         lease.release()

@@ -7,15 +7,15 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Protocol
 
+from django.db import connections
 from django.utils import timezone
 
 from mktg_integration.exceptions import Action, ServiceError
-from mktg_integration.mirror import news
-from mktg_integration.mirror.rows import Context, Made, make_rows
+from mktg_integration.mirror.rows import Made
 from mktg_integration.providers.base import Page, Provider
-from mktg_integration.pull.checks import check_page
 from mktg_integration.pull.pace import Pace
 from mktg_integration.pull.reading import Ask, Reading
 
@@ -36,6 +36,10 @@ class Paused(Exception):  # noqa: N818 (not an error: it ends a pull in order)
         self.detail = detail
         self.seconds = seconds
         super().__init__(detail)
+
+
+Make = Callable[[Page, datetime], Made]
+"""What makes rows of a page that was asked for at a time. Raises ``MalformedAnswerError``."""
 
 
 class Renewable(Protocol):
@@ -78,21 +82,23 @@ class Fetcher:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix=f"mktg-pull-{driver.name}")
 
     def close(self) -> None:
-        self._thread.shutdown(wait=True, cancel_futures=True)
+        # Making rows needs no database, but a driver may ask its server for its version once in each thread.
+        self._thread.submit(connections.close_all)
+        self._thread.shutdown(wait=True)
         self._pace.close()
 
-    def start(self, reading: Reading, ask: Ask) -> Fetching | None:
-        """Begin with a page, if it can be begun at once; None otherwise."""
+    def start(self, reading: Reading, ask: Ask, make: Make) -> Fetching | None:
+        """Begin with a page, if it can be begun at once; None otherwise. ``make`` is called in the thread, too."""
         if not self._may_go_on() or not self._pace.ready(reading.stream.spec.requests):
             return None
-        return Fetching(ask, self._thread.submit(self._fetch, reading, ask))
+        return Fetching(ask, self._thread.submit(self._fetch, reading, ask, make))
 
-    def result(self, reading: Reading, ask: Ask, begun: Fetching | None) -> Fetched:
+    def result(self, reading: Reading, ask: Ask, make: Make, begun: Fetching | None) -> Fetched:
         """The page, begun before or not. Raises ``Paused`` where it cannot be had now, ``ServiceError`` where the
         service refuses it or does not answer, ``MalformedAnswerError``."""
         tries = 0
         while True:
-            fetching = begun or self._start_when_ready(reading, ask)
+            fetching = begun or self._start_when_ready(reading, ask, make)
             begun = None
             try:
                 return fetching.future.result()
@@ -101,9 +107,9 @@ class Fetcher:
                 if not self._is_renewed(error):
                     self._wait_out(error, tries)
 
-    def _start_when_ready(self, reading: Reading, ask: Ask) -> Fetching:
+    def _start_when_ready(self, reading: Reading, ask: Ask, make: Make) -> Fetching:
         while True:
-            fetching = self.start(reading, ask)
+            fetching = self.start(reading, ask, make)
             if fetching is not None:
                 return fetching
             if not self._may_go_on():
@@ -136,14 +142,11 @@ class Fetcher:
                 raise Paused
             time.sleep(min(left, 1.0))
 
-    def _fetch(self, reading: Reading, ask: Ask) -> Fetched:
+    def _fetch(self, reading: Reading, ask: Ask, make: Make) -> Fetched:
         asked_at = timezone.now()
         stream = ask.stream(reading.stream.name)
         page = self._driver.read(stream, ask.cursor, self._client, reading.since)
-        check_page(self._driver.name, reading.stream.spec, page)
-        source: news.Source = "" if reading.is_first else "pull"
-        context = Context(reading.stream.connection, reading.as_of(asked_at), False, {}, source)
-        return Fetched(ask, page, make_rows(context, page.records))
+        return Fetched(ask, page, make(page, asked_at))
 
 
 @dataclass(frozen=True)

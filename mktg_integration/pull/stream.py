@@ -5,15 +5,18 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import datetime
 
 from django.db import DataError, connections, router, transaction
 
 from mktg_integration import sql
 from mktg_integration.exceptions import Action, MalformedAnswerError, ServiceError
-from mktg_integration.mirror import upsert, writer
+from mktg_integration.mirror import news, upsert, writer
+from mktg_integration.mirror.rows import Context, Made, make_rows
 from mktg_integration.models import Contact, PullCheckpoint
-from mktg_integration.providers.base import StreamSpec
+from mktg_integration.providers.base import Page, StreamSpec
 from mktg_integration.pull.breath import Breath
+from mktg_integration.pull.checks import check_page
 from mktg_integration.pull.fetch import Fetched, Fetcher, Fetching
 from mktg_integration.pull.linking import Linking
 from mktg_integration.pull.progress import StreamCounts
@@ -63,12 +66,12 @@ class StreamPull:
         """Raises ``Paused``, ``ServiceError``, ``MalformedAnswerError``, ``DatabaseError``."""
         fetcher = self.tools.fetcher
         ask = self._first()
-        begun = fetcher.start(self.reading, ask) if ask is not None else None
+        begun = fetcher.start(self.reading, ask, self._make) if ask is not None else None
         while ask is not None:
             fetched = self._result(ask, begun)
             following = self._following(ask, fetched)
             ahead = following is not None and not self._may_end_here(ask)
-            begun = fetcher.start(self.reading, following) if ahead and following is not None else None
+            begun = fetcher.start(self.reading, following, self._make) if ahead and following is not None else None
             news = self._write(fetched)
             self._moved()
             if following is not None and not news and self._may_end_here(ask):
@@ -132,7 +135,7 @@ class StreamPull:
 
     def _result(self, ask: Ask, begun: Fetching | None) -> Fetched:
         try:
-            return self.tools.fetcher.result(self.reading, ask, begun)
+            return self.tools.fetcher.result(self.reading, ask, self._make, begun)
         except ServiceError as error:
             if error.status == 404 and ask.parent and self.stream.parent is not None:
                 raise self._parent_vanished(self.stream.parent, ask) from None
@@ -148,6 +151,14 @@ class StreamPull:
             "read; the next pull reads them again",
             parent.name,
         )
+
+    def _make(self, page: Page, asked_at: datetime) -> Made:
+        """The page's rows: made where it is fetched, in the time that the database takes for the page before."""
+        check_page(self._service, self.stream.spec, page)
+        source: news.Source = "" if self.reading.is_first else "pull"
+        context = Context(self.stream.connection, self.reading.as_of(asked_at), False, {}, source)
+        made = make_rows(context, page.records)
+        return writer.encode(made, size=self.tools.breath.rows) if self.reading.is_first else made
 
     def _write(self, fetched: Fetched) -> bool:
         """Write a page and, in the same transaction, that it is written. Whether it brought something new."""

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from django.contrib.auth import get_user_model
+from django.db import connections
 
 from mktg_integration.mirror import reader, upsert, writer
 from mktg_integration.mirror.keys import KEY_LENGTH, tagging_key
+from mktg_integration.mirror.rows import Context, Made, make_rows
 from mktg_integration.models import (
     Company,
     Connection,
@@ -255,6 +258,31 @@ def test_a_page_of_many_is_written_as_each_one_alone(kit: Connection, told: Told
 
     assert rows(kit) == rows(other)
     assert len(rows(kit)) == 60
+
+
+def made(connection: Connection, records: list[Any], as_of: datetime = NOON) -> Made:
+    return make_rows(Context(connection, as_of, False, {}, ""), records)
+
+
+def test_statements_made_beforehand_are_for_a_page_that_is_new_as_a_whole(kit: Connection, told: Told) -> None:
+    page = [told(str(n)) for n in range(10)]
+
+    ready = writer.encode(made(kit, page), size=4)
+    assert [statement.rows for statement in writer.prepare(ready).statements] == [4, 4, 2]
+
+    writer.write(kit, page[:3], as_of=NOON + HOUR)
+    assert [statement.rows for statement in writer.prepare(ready, size=4).statements] == [4, 3]
+
+
+def test_making_statements_beforehand_asks_no_database(kit: Connection, told: Told) -> None:
+    def encode() -> bool:
+        writer.encode(made(kit, [told("1")]), size=4)
+        return any(one.connection is not None for one in connections.all(initialized_only=True))
+
+    if connections["default"].vendor == "mysql":
+        writer.encode(made(kit, [told("1")]), size=4)  # the server's version is asked for once
+    with ThreadPoolExecutor(1) as thread:
+        assert thread.submit(encode).result() is False
 
 
 def test_text_that_no_database_stores_is_replaced(kit: Connection, told: Told) -> None:
