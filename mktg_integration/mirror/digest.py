@@ -20,7 +20,7 @@ def digest(told: Mapping[str, Any]) -> str:
 
     32 hexadecimal digits.
     """
-    canonical = [_canonical(value) if type(value) in _CONTAINERS else value for value in told.values()]
+    canonical = [_canonical(value) if value and type(value) in _CONTAINERS else value for value in told.values()]
     try:
         encoded = to_json(canonical, fallback=str)
     except ValueError:
@@ -33,15 +33,15 @@ _CONTAINERS = frozenset({dict, list, tuple})
 
 
 def _canonical(value: Any) -> Any:
-    """Objects become lists, of their keys' names and then of their values in the order of the keys: to sort the keys of
-    each anew is most of what a digest would cost."""
-    if not value:
-        return value
-    if type(value) is not dict:
-        return [_canonical(part) if type(part) in _CONTAINERS else part for part in value]
-    name, in_order = _shape(tuple(value))
-    parts = in_order(value)
-    return [name, *(_canonical(part) if type(part) in _CONTAINERS else part for part in parts)]
+    """Objects become lists, of their keys' names and then of their values in the order of the keys. Most objects of a
+    page have the same keys, which are sorted once."""
+    canonical, parts = [], value
+    if type(value) is dict:
+        names, in_order = _shape(tuple(value))
+        canonical, parts = [names], in_order(value)
+    for part in parts:
+        canonical.append(_canonical(part) if part and type(part) in _CONTAINERS else part)
+    return canonical
 
 
 @lru_cache(_SHAPES)

@@ -65,6 +65,14 @@ class ContactQuerySet(models.QuerySet["Contact"]):
 class Contact(Mirrored):
     """A person as a service knows one (Kit: subscriber)."""
 
+    connection = models.ForeignKey(
+        Connection,
+        verbose_name=_("connection"),
+        on_delete=models.CASCADE,
+        db_constraint=False,
+        db_index=False,  # the indexes below begin with it
+        related_name="+",
+    )
     email = models.CharField(_("email"), max_length=254)
     email_key = KeyField(max_length=254, editable=False)
     """The address in the form in which addresses are compared."""
