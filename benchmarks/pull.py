@@ -11,8 +11,8 @@ load    a first pull of contacts with their tags, again unchanged, again after 1
 slow    wall time against a service that answers late, beside the sum of what the service took for each page.
 memory  growth of peak memory from a tenth of ``--many`` contacts to all of them.
 
-The sandbox runs in a process of its own. Pages are asked for once before they are measured and then answered from
-memory, for everybody alike: what a stand-in takes to make a page says nothing of whoever reads it.
+The sandbox runs in a process of its own. In the part "load" pages are asked for once before they are measured and then
+answered from memory, for everybody alike: what a stand-in takes to make a page says nothing of whoever reads it.
 """
 
 from __future__ import annotations

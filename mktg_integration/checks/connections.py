@@ -115,35 +115,33 @@ def _account(name: str, driver: Provider[Any, Any], where: str) -> Iterator[Chec
 
 
 def _twice(declared: Mapping[Any, Any]) -> Iterator[CheckMessage]:
-    """One account that has two connections: everybody would be sent twice, on one rate."""
+    """One account that has two connections: people would be sent twice, on one rate."""
     first: dict[Hashable, str] = {}
     for name, connection in declared.items():
-        account = _account_key(connection)
-        if account is None:
-            continue
-        other = first.setdefault(account, name)
-        if other != name:
+        others = {first.setdefault(account, name) for account in _accounts(connection)} - {name}
+        for other in sorted(others, key=str):
             yield warning(
                 7,
-                gettext("{where} has the same credentials as {other!r}: everybody would be sent there twice.").format(
+                gettext("{where} leads to the same account as {other!r}: people would be sent there twice.").format(
                     where=f'{key("CONNECTIONS")}["{name}"]', other=other
                 ),
                 gettext("Remove one of the two; one connection's mapping can give a person all tags and fields."),
             )
 
 
-def _account_key(connection: Any) -> Hashable:
-    """What is the same for two connections to one account; None where that cannot be told."""
+def _accounts(connection: Any) -> Iterator[Hashable]:
+    """By each credential: what is the same for two connections to one account."""
     if not isinstance(connection, Mapping):
-        return None
+        return
     try:
         driver = get_provider(str(connection.get("PROVIDER", "")))
     except ConfigurationError:
-        return None
+        return
+    address = str(connection.get("BASE_URL") or driver.default_base_url).rstrip("/")
     # One OAuth client serves many accounts.
-    names = set(driver.credential_names) - {"CLIENT_ID", "CLIENT_SECRET"}
-    credentials = {(n, str(connection[n]).strip()) for n in names if connection.get(n)}
-    return (driver.name, str(connection.get("BASE_URL", "")), frozenset(credentials)) if credentials else None
+    for name in set(driver.credential_names) - {"CLIENT_ID", "CLIENT_SECRET"}:
+        if connection.get(name):
+            yield driver.name, address, name, str(connection[name]).strip()
 
 
 def _mapping(path: Any, where: str, driver: Provider[Any, Any] | None) -> Iterator[CheckMessage]:

@@ -11,14 +11,15 @@ from typing import Any
 
 from pydantic_core import to_json
 
-_SHAPES = 4096
+_SHAPES = 256
 """Sets of keys that are remembered: an account's contacts have few."""
 
 
 def digest(told: Mapping[str, Any]) -> str:
     """Of columns by name, always given in one order. In the objects within them the order of keys makes no difference.
 
-    32 hexadecimal digits.
+    32 hexadecimal digits. Floats from 1e16 on are written as the installed pydantic writes them: another version may
+    make such rows news once.
     """
     canonical = [_canonical(value) if value and type(value) in _CONTAINERS else value for value in told.values()]
     try:

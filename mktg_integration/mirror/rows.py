@@ -329,7 +329,7 @@ class Made:
 
 
 def make_rows(context: Context, records: Iterable[Record]) -> Made:
-    """Rows of any mix of kinds. Asks no database, so that any thread may do it."""
+    """Rows of any mix of kinds; for any thread: it asks no database."""
     kinds: dict[type[Record], list[tuple[Any, Row | None]]] = {}
     for record in records:
         kind = type(record)

@@ -32,10 +32,11 @@ _TIMES = 256
 _Model = type[models.Model]
 _Silent = tuple[tuple[str, str | None], ...]
 
+_STATEMENTS = 256
+"""Texts that are kept: one for each set of columns of a table, and of those that a page has alike."""
+
 _MANY = 50
 """From so many rows on, a column that has one value for all of them is sent once."""
-
-_compiled: dict[tuple[str, _Model, tuple[str, ...], tuple[str, ...], str, _Silent, bool], str] = {}
 
 
 @dataclass(frozen=True)
@@ -89,12 +90,14 @@ def prepare(
     silent: Mapping[str, str | None] | None = None,
     keep: bool = False,
     size: int = PAGE,
+    using: str = "",
 ) -> Iterator[Statement]:
-    """The statements of ``upsert``, each of up to ``size`` rows, encoded but not run."""
+    """The statements of ``upsert``, each of up to ``size`` rows, encoded but not run; over the connection ``using``, by
+    default the router's."""
     if not rows:
         return
     pk = _pk(model).attname
-    using = router.db_for_write(model)
+    using = using or router.db_for_write(model)
     connection = connections[using]
     # In the order of their keys, so that two writers never wait for each other in a circle.
     unique = [row for _, row in sorted({row[pk]: row for row in rows}.items())]
@@ -129,9 +132,10 @@ def _compares(field: Any, value: Any) -> bool:
 
 
 def _alone(connection: BaseDatabaseWrapper, field: Any, value: Any) -> Any:
-    """A value as a parameter of its own."""
+    """A value as a parameter of its own: what the database stores, as in the JSON of the others."""
     converted = _converter(connection, field)(value)
-    return _dump(converted) if isinstance(field, models.JSONField) and not isinstance(converted, str) else converted
+    is_json = isinstance(field, models.JSONField) and not isinstance(converted, str)
+    return _dump(converted) if is_json else _storable(converted)
 
 
 def _page(
@@ -224,23 +228,20 @@ def _statement(
     connection = connections[using]
     others = [field for field in model._meta.concrete_fields if field.attname not in (*columns, *shared)]
     defaults = [field.get_db_prep_save(field.get_default(), connection) for field in others]
-    key = (using, model, columns, shared, guard, silent, keep)
-    found = _compiled.get(key)
-    if found is None:
-        found = _compiled[key] = _compile(connection, model, columns, shared, guard, dict(silent), keep=keep)
-    return found, defaults
+    return _compiled(using, model, columns, shared, guard, silent, keep), defaults
 
 
-def _compile(
-    connection: BaseDatabaseWrapper,
+@lru_cache(_STATEMENTS)
+def _compiled(
+    using: str,
     model: _Model,
     columns: tuple[str, ...],
     shared: tuple[str, ...],
     guard: str,
-    silent: Mapping[str, str | None],
-    *,
+    silent: _Silent,
     keep: bool,
 ) -> str:
+    connection, says_nothing = connections[using], dict(silent)
     vendor, quote = sql.vendor(connection), connection.ops.quote_name
     table = quote(model._meta.db_table)
     told = (*columns, *shared)
@@ -263,8 +264,8 @@ def _compile(
     # The guard last: MySQL assigns from left to right, and must compare with the time that was there.
     changed = sorted((column for column in told if column != pk.attname), key=lambda column: column == guard)
     sets = {
-        column: _unless_silent(table, quote(column), new[column], silent.get(column, ""))
-        if column in silent
+        column: _unless_silent(table, quote(column), new[column], says_nothing[column])
+        if column in says_nothing
         else new[column]
         for column in changed
     }

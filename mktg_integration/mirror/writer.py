@@ -106,11 +106,13 @@ class Prepared:
             tell()
 
 
-def encode(made: Made, *, size: int) -> Made:
-    """With the statements that write every row: worth it where most are new. Asks no database, so that any thread may
-    do it."""
+def encode(made: Made, *, size: int, using: str) -> Made:
+    """With the statements that write every row, over the connection ``using``: worth it where most are new.
+
+    For any thread: it reads no table, and no router, which may know its own thread alone.
+    """
     ready = {
-        kind: list(_statements(kind, [row for _, row in told if row is not None], size))
+        kind: list(_statements(kind, [row for _, row in told if row is not None], size, using))
         for kind, told in made.kinds.items()
     }
     return replace(made, ready=ready)
@@ -220,9 +222,9 @@ def _prepare_kind(prepared: Prepared, made: Made, kind: type[Record], size: int)
     return fresh, before
 
 
-def _statements(kind: type[Record], rows: Sequence[Row], size: int) -> Iterable[Statement]:
+def _statements(kind: type[Record], rows: Sequence[Row], size: int, using: str = "") -> Iterable[Statement]:
     model = KINDS[kind][0]
-    return prepare_upsert(model, rows, guard="seen_at", silent=SILENT.get(model, {}), size=size)
+    return prepare_upsert(model, rows, guard="seen_at", silent=SILENT.get(model, {}), size=size, using=using)
 
 
 def _is_news(before: Before, row: Row) -> bool:

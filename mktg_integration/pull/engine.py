@@ -1,7 +1,7 @@
 """Reads what an account holds into the mirror: stream after stream, page after page, resumable after each.
 
-One pull at a time for each connection, under a lease. Pages are fetched in a thread of their own; all SQL happens in
-the thread that pulls, and no transaction spans a call.
+One pull at a time for each connection, under a lease. Pages are fetched in a thread of their own; tables are read
+and written in the thread that pulls, and no transaction spans a call.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Fetches a stream's pages in a thread of their own, one at a time, and makes them into rows: no database."""
+"""Fetches a stream's pages in a thread of their own, one at a time, and makes them into rows: no SQL."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ class Fetcher:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix=f"mktg-pull-{driver.name}")
 
     def close(self) -> None:
-        # Making rows needs no database, but a driver may ask its server for its version once in each thread.
+        # Django asks MariaDB for its version once in each thread, when a statement is put together.
         self._thread.submit(connections.close_all)
         self._thread.shutdown(wait=True)
         self._pace.close()

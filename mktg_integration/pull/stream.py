@@ -158,7 +158,9 @@ class StreamPull:
         source: news.Source = "" if self.reading.is_first else "pull"
         context = Context(self.stream.connection, self.reading.as_of(asked_at), False, {}, source)
         made = make_rows(context, page.records)
-        return writer.encode(made, size=self.tools.breath.rows) if self.reading.is_first else made
+        if not self.reading.is_first:
+            return made
+        return writer.encode(made, size=self.tools.breath.rows, using=self.tools.using)
 
     def _write(self, fetched: Fetched) -> bool:
         """Write a page and, in the same transaction, that it is written. Whether it brought something new."""

@@ -257,10 +257,17 @@ def test_forms_that_can_be_used(marketing: Any, form: Any) -> None:
     assert found() == {}
 
 
-def test_w007_one_account_with_two_connections(marketing: Any) -> None:
-    one = {"PROVIDER": "kit", "API_KEY": "kit_one"}
-    shop, blog = {**one, "API_KEY": " kit_one\n"}, {**one, "API_KEY": "kit_two"}
-    marketing(CONNECTIONS={"news": one, "shop": shop, "blog": blog})
+@pytest.mark.parametrize(
+    "again",
+    [
+        {"API_KEY": " kit_one\n"},
+        {"API_KEY": "kit_one", "BASE_URL": "https://api.kit.com/"},
+        {"API_KEY": "kit_one", "ACCESS_TOKEN": "token"},
+    ],
+)
+def test_w007_one_account_with_two_connections(marketing: Any, again: dict[str, str]) -> None:
+    news, blog = {"PROVIDER": "kit", "API_KEY": "kit_one"}, {"PROVIDER": "kit", "API_KEY": "kit_two"}
+    marketing(CONNECTIONS={"news": news, "shop": {"PROVIDER": "kit", **again}, "blog": blog})
 
     ((number, message),) = found().items()
     assert number == "W007"
