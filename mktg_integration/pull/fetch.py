@@ -27,6 +27,8 @@ FIRST_PAUSE_SECONDS = 0.5
 WAIT_SECONDS = 10.0
 """Where the service says that we are too fast, and not until when."""
 LONGEST_WAIT_SECONDS = 120.0
+SLOW_SECONDS = 0.1
+"""For a page; to write one takes about half as long."""
 
 
 class Paused(Exception):  # noqa: N818 (not an error: it ends a pull in order)
@@ -51,11 +53,13 @@ class Renewable(Protocol):
 
 @dataclass(frozen=True)
 class Fetched:
-    """A page that may be written, and its rows: made here, in the time that the database takes for the page before."""
+    """A page, and its rows: made where it was fetched, while the database writes the page before. Of a service that is
+    slower than that they are not made yet (None), because the next page should be asked for first."""
 
     ask: Ask
     page: Page
-    made: Made
+    asked_at: datetime
+    made: Made | None
 
 
 class Fetcher:
@@ -143,10 +147,11 @@ class Fetcher:
             time.sleep(min(left, 1.0))
 
     def _fetch(self, reading: Reading, ask: Ask, make: Make) -> Fetched:
-        asked_at = timezone.now()
+        asked_at, begun = timezone.now(), time.monotonic()
         stream = ask.stream(reading.stream.name)
         page = self._driver.read(stream, ask.cursor, self._client, reading.since)
-        return Fetched(ask, page, make(page, asked_at))
+        is_slow = time.monotonic() - begun > SLOW_SECONDS
+        return Fetched(ask, page, asked_at, None if is_slow else make(page, asked_at))
 
 
 @dataclass(frozen=True)

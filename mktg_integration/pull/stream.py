@@ -153,7 +153,7 @@ class StreamPull:
         )
 
     def _make(self, page: Page, asked_at: datetime) -> Made:
-        """The page's rows: made where it is fetched, in the time that the database takes for the page before."""
+        """The rows of a page that may be written; in any thread."""
         check_page(self._service, self.stream.spec, page)
         source: news.Source = "" if self.reading.is_first else "pull"
         context = Context(self.stream.connection, self.reading.as_of(asked_at), False, {}, source)
@@ -174,7 +174,8 @@ class StreamPull:
 
     def _write_checked(self, fetched: Fetched) -> bool:
         breath = self.tools.breath
-        prepared = writer.prepare(fetched.made, size=breath.rows)
+        made = fetched.made or self._make(fetched.page, fetched.asked_at)
+        prepared = writer.prepare(made, size=breath.rows)
         row = self.reading.page_row(fetched.ask.parent, fetched.page.cursor, prepared.keys.get(self.stream.model, ()))
         # Each of these may be done again after a kill; the page counts as written with the last of them.
         prepared.record_optouts()

@@ -9,6 +9,7 @@ import pytest
 
 from mktg_integration.connections import sync_declared
 from mktg_integration.models import Connection, Contact, PullCheckpoint, PullState, Run, Tag
+from mktg_integration.pull import fetch
 from mktg_integration.pull.engine import pull
 from mktg_integration.pull.lease import take_lease
 from mktg_integration.sandbox.server import Sandbox
@@ -60,6 +61,12 @@ def not_a_list(answer: Any) -> None:
 
 def no_cursor(answer: Any) -> None:
     answer["pagination"]["end_cursor"] = None
+
+
+@pytest.fixture(autouse=True, params=[fetch.SLOW_SECONDS, 0.0], ids=["fast service", "slow service"])
+def speed(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a slow service the rows are made in another thread."""
+    monkeypatch.setattr(fetch, "SLOW_SECONDS", request.param)
 
 
 @pytest.mark.parametrize(
