@@ -64,7 +64,7 @@ def _connection(name: Any, declared: Any, where: str) -> Iterator[CheckMessage]:
                 did_you_mean(option, known_keys),
             )
     yield from _consent(declared, where)
-    yield from _account(str(name), driver, where)
+    yield from _account(name, driver, where)
     profile = declared.get("PROFILE", settings.PROFILE)
     yield from _mapping(profile, f'{where}["PROFILE"]', driver)
 
@@ -91,8 +91,8 @@ def _consent(declared: Mapping[str, Any], where: str) -> Iterator[CheckMessage]:
         )
 
 
-def _account(name: str, driver: Provider[Any, Any], where: str) -> Iterator[CheckMessage]:
-    account = Connection(name=name, provider=driver.name, source=ConnectionSource.SETTINGS).account()
+def _account(name: Any, driver: Provider[Any, Any], where: str) -> Iterator[CheckMessage]:
+    account = _declared(name, driver).account()
     try:
         driver.check_credentials(account.credentials)
     except ConfigurationError as problem:
@@ -118,7 +118,7 @@ def _twice(declared: Mapping[Any, Any]) -> Iterator[CheckMessage]:
     """One account that has two connections: people would be sent twice, on one rate."""
     first: dict[Hashable, str] = {}
     for name, connection in declared.items():
-        others = {first.setdefault(account, name) for account in _accounts(connection)} - {name}
+        others = {first.setdefault(account, name) for account in _accounts(name, connection)} - {name}
         for other in sorted(others, key=str):
             yield warning(
                 7,
@@ -129,19 +129,23 @@ def _twice(declared: Mapping[Any, Any]) -> Iterator[CheckMessage]:
             )
 
 
-def _accounts(connection: Any) -> Iterator[Hashable]:
+def _accounts(name: Any, declared: Any) -> Iterator[Hashable]:
     """By each credential: what is the same for two connections to one account."""
-    if not isinstance(connection, Mapping):
+    if not isinstance(declared, Mapping):
         return
     try:
-        driver = get_provider(str(connection.get("PROVIDER", "")))
+        driver = get_provider(str(declared.get("PROVIDER", "")))
+        account = _declared(name, driver).account()
     except ConfigurationError:
         return
-    address = str(connection.get("BASE_URL") or driver.default_base_url).rstrip("/")
-    # One OAuth client serves many accounts.
-    for name in set(driver.credential_names) - {"CLIENT_ID", "CLIENT_SECRET"}:
-        if connection.get(name):
-            yield driver.name, address, name, str(connection[name]).strip()
+    for credential, value in account.credentials.items():
+        # One OAuth client serves many accounts.
+        if credential not in ("CLIENT_ID", "CLIENT_SECRET"):
+            yield driver.name, account.base_url, credential, value
+
+
+def _declared(name: Any, driver: Provider[Any, Any]) -> Connection:
+    return Connection(name=str(name), provider=driver.name, source=ConnectionSource.SETTINGS)
 
 
 def _mapping(path: Any, where: str, driver: Provider[Any, Any] | None) -> Iterator[CheckMessage]:

@@ -54,12 +54,11 @@ def _statement(
     table = quote(model._meta.db_table)
     if vendor == "sqlite":
         there = f"{quote('key')} IN (SELECT value FROM json_each(%s))"
-        return f"SELECT json_group_array(json_array({columns})) FROM {table} WHERE {there}", [moment, _text(keys)]
+        return f"SELECT json_group_array(json_array({columns})) FROM {table} WHERE {there}", [
+            moment,
+            to_json(keys).decode(),
+        ]
     if vendor == "postgresql":
         return f"SELECT {columns} FROM {table} WHERE {quote('key')} = ANY(%s)", [moment, list(keys)]
     places = ", ".join(["%s"] * len(keys))
     return f"SELECT {columns} FROM {table} WHERE {quote('key')} IN ({places})", [moment, *keys]
-
-
-def _text(keys: Sequence[str]) -> str:
-    return to_json(keys).decode()

@@ -9,7 +9,7 @@ PostgreSQL unfolds the parameter with ``jsonb_to_recordset``, SQLite with ``json
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache, partial
@@ -104,12 +104,13 @@ def prepare(
     shared = _shared(model, unique)
     columns = tuple(column for column in rows[0] if column not in shared)
     converters = [_converter(connection, model._meta.get_field(column)) for column in columns]
-    text, defaults = _statement(using, model, columns, shared, guard, tuple(sorted((silent or {}).items())), keep)
+    text = _compiled(using, model, columns, shared, guard, tuple(sorted((silent or {}).items())), keep)
+    others = _others(model, (*columns, *shared))
+    defaults = [field.get_db_prep_save(field.get_default(), connection) for field in others]
     once = [_alone(connection, model._meta.get_field(column), unique[0][column]) for column in shared]
-    as_objects = connection.vendor == "postgresql"
     for start in range(0, len(unique), size):
         page = unique[start : start + size]
-        encoded = _dump(_page(page, columns, converters, as_objects=as_objects))
+        encoded = _encoded(connection, _converted(page, columns, converters))
         yield Statement(using, text, [*defaults, encoded, *once], len(page))
 
 
@@ -138,22 +139,24 @@ def _alone(connection: BaseDatabaseWrapper, field: Any, value: Any) -> Any:
     return _dump(converted) if is_json else _storable(converted)
 
 
-def _page(
-    rows: Sequence[Mapping[str, Any]],
-    columns: Sequence[str],
-    converters: Sequence[Callable[[Any], Any]],
-    *,
-    as_objects: bool,
-) -> list[Any]:
-    """Column by column, which is faster than row by row. Objects have the keys ``c0``, ``c1``, …; lists have none."""
+def _converted(
+    rows: Sequence[Mapping[str, Any]], columns: Sequence[str], converters: Sequence[Callable[[Any], Any]]
+) -> Iterator[tuple[Any, ...]]:
+    """The rows' values: converted column by column, which is faster than row by row."""
     converted = [
         map(itemgetter(column), rows) if convert is _same else map(convert, map(itemgetter(column), rows))
         for column, convert in zip(columns, converters, strict=True)
     ]
-    if not as_objects:
-        return list(zip(*converted, strict=True))
-    names = [f"c{n}" for n in range(len(columns))]
-    return [dict(zip(names, row, strict=True)) for row in zip(*converted, strict=True)]
+    return zip(*converted, strict=True)
+
+
+def _encoded(connection: BaseDatabaseWrapper, rows: Iterable[Sequence[Any]]) -> str:
+    """The parameter of ``_SOURCES``: a list of lists, on PostgreSQL of objects with the keys ``c0``, ``c1``, …"""
+    given: list[Any] = list(rows)
+    if connection.vendor == "postgresql" and given:
+        names = [f"c{n}" for n in range(len(given[0]))]
+        given = [dict(zip(names, row, strict=True)) for row in given]
+    return _dump(given)
 
 
 def amend(model: _Model, columns: Sequence[str], values: Mapping[str, Sequence[Any]], *, unset: str = "") -> int:
@@ -175,9 +178,7 @@ def amend(model: _Model, columns: Sequence[str], values: Mapping[str, Sequence[A
         else:
             convert = [_converter(connection, field) for field in (pk, *fields)]
             made = [[convert[n](value) for n, value in enumerate((key, *row))] for key, row in page]
-            named = [{f"c{n}": value for n, value in enumerate(row)} for row in made]
-            encoded = _dump(named if connection.vendor == "postgresql" else made)
-            changed += Statement(using, text, [encoded], len(page)).run()
+            changed += Statement(using, text, [_encoded(connection, made)], len(page)).run()
     return changed
 
 
@@ -216,19 +217,9 @@ def _run_many(using: str, text: str, rows: Sequence[Sequence[Any]]) -> int:
 # The statement
 
 
-def _statement(
-    using: str,
-    model: _Model,
-    columns: tuple[str, ...],
-    shared: tuple[str, ...],
-    guard: str,
-    silent: _Silent,
-    keep: bool,
-) -> tuple[str, list[Any]]:
-    connection = connections[using]
-    others = [field for field in model._meta.concrete_fields if field.attname not in (*columns, *shared)]
-    defaults = [field.get_db_prep_save(field.get_default(), connection) for field in others]
-    return _compiled(using, model, columns, shared, guard, silent, keep), defaults
+def _others(model: _Model, told: tuple[str, ...]) -> list[Any]:
+    """The fields that no row gives: they get their defaults."""
+    return [field for field in model._meta.concrete_fields if field.attname not in told]
 
 
 @lru_cache(_STATEMENTS)
@@ -246,7 +237,7 @@ def _compiled(
     table = quote(model._meta.db_table)
     told = (*columns, *shared)
     fields: list[Any] = [model._meta.get_field(column) for column in told]
-    others: list[Any] = [field for field in model._meta.concrete_fields if field.attname not in told]
+    others = _others(model, told)
     given, source = _SOURCES[vendor](connection, fields[: len(columns)])
     if shared:
         once = [_constant(connection, field) for field in fields[len(columns) :]]

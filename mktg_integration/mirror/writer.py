@@ -122,10 +122,10 @@ def prepare(made: Made, *, unsubscribed_by_us: Collection[str] = (), size: int =
     """``write`` from the rows to its first change; ``size`` is the most rows of one statement."""
     context = made.context
     prepared = Prepared(context.connection, context.as_of)
-    for kind in KINDS:
-        if kind is ContactRecord and kind in made.kinds:
+    for kind in (kind for kind in KINDS if kind in made.kinds):
+        if kind is ContactRecord:
             _prepare_contacts(prepared, made, frozenset(unsubscribed_by_us), size)
-        elif kind in made.kinds:
+        else:
             fresh, before = _prepare_kind(prepared, made, kind, size)
             added = [key for key in fresh if key not in before or before[key].gone]
             if context.source and not context.pushed:

@@ -109,8 +109,7 @@ def snapshot(profile: Profile) -> Snapshot:
 def contact_record(subscriber: schemas.Subscriber, *, without: Iterable[str] = ()) -> ContactRecord:
     """A subscriber as answered. ``without``: the fields that Kit has taken and will store later."""
     values: dict[str, JSON] = {FIRST_NAME: subscriber.first_name or None}
-    for key, value in subscriber.fields.items():
-        values[FIELD + key] = value if type(value) is str and value else answered_value(value)
+    values |= {FIELD + key: answered_value(value) for key, value in subscriber.fields.items()}
     for name in without:
         values.pop(name, None)
     return ContactRecord(
